@@ -1,0 +1,73 @@
+# Every way to work on Streamledger. Needs Python 3.11 or newer and make; everything else comes into .venv.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+LOCK    := .ci/requirements.lock
+STAMP   := $(VENV)/.installed
+SEED    ?= 1
+MINUTES ?= 1
+
+.PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Set up .venv with the locked versions (idempotent)
+
+$(STAMP): pyproject.toml $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Streamledger needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	@echo "[1/3] $(VENV): a virtual environment of $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/3] $(LOCK): $$(grep -c == $(LOCK)) packages, a minute or two the first time"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	@echo "[3/3] streamledger, editable"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## Real Kafka, worker and streams of all six types, audited, in under a minute
+	@$(BIN)/streamledger demo
+
+test: install ## Run all tests, on a real Kafka where they need one
+	@$(BIN)/python -m pytest
+
+check: lint types cover test ## All that CI runs
+
+format: install ## Let ruff format and mend what it can
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+lint: install ## Style, format and import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports --no-logo
+
+types: install ## mypy --strict over source and tests
+	@$(BIN)/mypy
+
+cover: install ## Hold the core's branch coverage at 100 %
+	@$(BIN)/python -m pytest -q $(wildcard tests/unit/core tests/property) \
+	    --cov=pipeline.core --cov-branch --cov-report=term --cov-fail-under=100
+
+bench: install ## Cost of decode, admit and fold beside the OpenAI SDK's stream state
+	@$(BIN)/python -m tests.bench.fold
+
+chaos: install ## Kill workers in mid-stream: make chaos SEED=7 MINUTES=10
+	@CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m chaos
+
+schemas: install ## Generate JSON Schema and AsyncAPI from the models
+	@$(BIN)/python -m schemas.generate
+
+lock: ## Resolve the versions anew from pyproject.toml into the lock
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PYTHON) -m venv "$$fresh" && \
+	"$$fresh/bin/python" -m pip install --quiet --disable-pip-version-check '.[test]' && \
+	{ echo "# Every package of .[test] at the version CI and the image use. Made by \`make lock\`; don't edit."; \
+	  "$$fresh/bin/python" -m pip freeze --exclude streamledger; } > $(LOCK).new && mv $(LOCK).new $(LOCK)
+
+clean: ## Remove .venv and everything tools have made
+	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@find pipeline schemas tests -name __pycache__ -type d -prune -exec rm -rf {} +
