@@ -1,0 +1,1 @@
+"""Streamledger: chunk streams of LLM gateways into billing-grade records."""

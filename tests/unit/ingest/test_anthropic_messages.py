@@ -1,0 +1,177 @@
+"""anthropic-messages: the order of events, finish, usage, content that comes along, errors and cuts."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.ingest.anthropic_messages import MessageStream
+from pipeline.ingest.leaf import Payload
+from tests.unit.ingest.streams import (
+    block_delta,
+    block_start,
+    block_stop,
+    feed,
+    message_delta,
+    message_start,
+    only,
+    response,
+    responses,
+    translate,
+)
+
+STOP: Payload = {"type": "message_stop"}
+
+
+def deltas(payloads: list[Payload]) -> list[Payload]:
+    """The deltas of chunks that have a choice."""
+    return [payload["choices"][0]["delta"] for payload in payloads if payload["choices"]]
+
+
+def test_a_message_becomes_a_chat_stream() -> None:
+    """Role and first usage, content, finish and whole usage; ping and the stops give nothing (WIRE §5)."""
+    chunks = translate(
+        "anthropic-messages",
+        message_start(content=[], usage={"input_tokens": 5, "output_tokens": 1}),
+        block_start({"type": "text", "text": ""}),
+        {"type": "ping"},
+        block_delta(type="text_delta", text="Hi"),
+        block_stop(),
+        message_delta("end_turn", output_tokens=12),
+        STOP,
+    )
+
+    base = {"id": "msg_1", "object": "chat.completion.chunk", "model": "claude-x"}
+    assert [chunk["response"] for chunk in chunks] == [
+        base
+        | {
+            "choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+        },
+        base | {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]},
+        base
+        | {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 12, "total_tokens": 17},
+        },
+    ]
+    assert [chunk["is_final"] for chunk in chunks] == [False, False, True]
+    assert {(chunk["stream_type"], chunk["provider"], chunk["model"]) for chunk in chunks} == {
+        ("chat.completion", "anthropic", "claude-x")
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("pause_turn", "stop"),
+        ("compaction", "stop"),
+        ("tool_use", "tool_calls"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("refusal", "content_filter"),
+        ("brand_new", "brand_new"),
+    ],
+)
+def test_stop_reasons_have_the_names_of_chat(reason: str, finish: str) -> None:
+    """Known ones are mapped, unknown ones pass through."""
+    assert response(feed(MessageStream(), message_delta(reason)))["choices"][0]["finish_reason"] == finish
+
+
+def test_a_cut_stream_keeps_its_first_usage_and_is_not_final() -> None:
+    """What message_start told is all there is to bill."""
+    chunks = translate(
+        "anthropic-messages",
+        message_start(usage={"input_tokens": 5, "output_tokens": 1}),
+        block_start({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}),
+    )
+
+    assert chunks[0]["response"]["usage"]["total_tokens"] == 6
+    assert deltas([chunk["response"] for chunk in chunks[1:]]) == [
+        {"tool_calls": [{"index": 0, "id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"a":1}'}}]},
+    ]
+    assert not any(chunk["is_final"] for chunk in chunks)
+
+
+def test_content_that_comes_with_message_start_counts() -> None:
+    """Blocks may be there at once, and with them the reason to stop."""
+    stream = MessageStream()
+    content: list[Any] = [
+        {"type": "thinking", "thinking": "t", "signature": "s"},
+        {"type": "text", "text": "Hi"},
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "x", "input": {}},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"player": "one"}},
+    ]
+
+    chunks = responses(feed(stream, message_start(content=content, stop_reason="tool_use"), STOP))
+
+    assert deltas(chunks) == [
+        {"role": "assistant"},
+        {
+            "reasoning": "t",
+            "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "t", "signature": "s"}],
+        },
+        {"content": "Hi"},
+        {"tool_calls": [{"index": 0, "id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"player":"one"}'}}]},
+        {},
+    ]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+    assert stream.ended
+
+
+def test_usage_without_a_stop_reason_is_a_chunk_of_usage() -> None:
+    """It has no choice; with neither there is nothing to say."""
+    assert response(feed(MessageStream(), message_delta(None, output_tokens=3)))["choices"] == []
+    assert feed(MessageStream(), message_delta(None)) == []
+
+
+def test_tier_place_speed_and_container_ride_on_the_chunks_with_usage() -> None:
+    """What WIRE §5 has on the chunk is taken from where Anthropic reports it."""
+    usage = {"input_tokens": 1, "service_tier": "priority", "inference_geo": "eu", "speed": "fast"}
+    stream = MessageStream()
+
+    first = response(feed(stream, message_start(usage=usage, container={"id": "c1"})))
+    last = response(
+        feed(stream, {**message_delta("end_turn"), "delta": {"stop_reason": "x", "container": {"id": "c2"}}})
+    )
+
+    for chunk in (first, last):
+        assert (chunk["service_tier"], chunk["inference_geo"], chunk["speed"]) == ("priority", "eu", "fast")
+    assert (first["container"], last["container"]) == ({"id": "c1"}, {"id": "c2"})
+
+
+def test_an_error_event_stays_in_band_and_ends_the_stream() -> None:
+    """The chunk is an error of its own; no finish_reason is made of it (S-ERR-5)."""
+    stream = MessageStream()
+    feed(stream, message_start())
+
+    error = {"type": "overloaded_error", "message": "Overloaded"}
+    part = only(feed(stream, {"type": "error", "error": error}))
+
+    assert part.failed
+    assert response([part]) == {
+        "id": "msg_1",
+        "object": "chat.completion.chunk",
+        "model": "claude-x",
+        "choices": [],
+        "error": error,
+    }
+    assert stream.ended
+
+
+def test_the_name_of_an_event_stands_in_for_its_type() -> None:
+    """The type may be written only before the data; events nobody knows give nothing."""
+    stream = MessageStream()
+
+    parts = feed(stream, {"index": 0, "delta": {"type": "text_delta", "text": "a"}}, name="content_block_delta")
+
+    assert deltas(responses(parts)) == [{"content": "a"}]
+    assert feed(stream, {"x": 1}, {"type": "ping"}, {"type": ["odd"]}) == []
+
+
+def test_a_message_without_role_is_the_assistant_s() -> None:
+    """Only assistants stream."""
+    assert deltas(responses(feed(MessageStream(), {"type": "message_start"}))) == [{"role": "assistant"}]
