@@ -1,0 +1,157 @@
+"""Options that commands share: settings as flags, `--set`, `--config`, `--json`, and the examples of a help text.
+
+Owns how the command line becomes settings. Imports rich-click and `pipeline.settings`; logging when it starts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import rich_click as click
+from click import get_current_context
+
+from pipeline.errors import UsageError
+from pipeline.settings import NAMES, Loaded, Settings, default, load, placeholder, secret, what
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+KAFKA: Final = ("bootstrap_servers", *(name for name in NAMES if name.startswith(("security_", "sasl_", "ssl_"))))
+"""Settings of every command that talks to Kafka."""
+LOGGING: Final = ("log_level", "log_format")
+"""Settings of every command that logs."""
+POLICY: Final = (
+    "ledger",
+    "finish_grace",
+    "attempt_grace",
+    "session_window",
+    "max_request_age",
+    "revise_window",
+    "marker_retention",
+    "late_policy",
+    "max_chunk_bytes",
+    "max_bytes",
+    "max_chunks",
+    "max_record_bytes",
+    "capture",
+)
+"""Settings that decide what a record says."""
+
+
+def with_settings(*names: str) -> Decorator:
+    """Give a command the named settings as `--kebab-case` flags, all of them as `--set`, and a `loaded` argument.
+
+    Secrets get no flag of their own: a command line can be read by everyone on the machine.
+    """
+    flags = [name for name in NAMES if name in names and not secret(name)]
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def run(*args: Any, config: Path | None, assignments: tuple[str, ...], **kwargs: Any) -> Any:
+            given = {name: kwargs.pop(_parameter(name)) for name in flags}
+            chosen = assigned(assignments) | {name: value for name, value in given.items() if value is not None}
+            kwargs["loaded"] = load(config=config or _global_config(), flags=chosen)
+            return function(*args, **kwargs)
+
+        command: Command = _assignments(_config(run))
+        for name in reversed(flags):
+            command = _flag(name)(command)
+        return click.option_panel("Options")(click.option_panel("Settings")(command))
+
+    return decorate
+
+
+def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
+    """The values of `--set key=value`; the key may be written with dashes.
+
+    Raises UsageError for an assignment without `=`.
+    """
+    values = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(
+                f"--set {key} has no value", hint="write --set key=value, for example --set finish_grace=5s"
+            )
+        values[key.strip().replace("-", "_")] = value.strip()
+    return values
+
+
+def start_logging(settings: Settings, *, third_party: Literal["warning", "critical"] = "critical") -> None:
+    """Start logging as the settings say.
+
+    Args:
+        settings: level and form.
+        third_party: the libraries' threshold: `warning` for a service; `critical` for a command whose one error line
+            already says what the client's retries would say many times.
+    """
+    from pipeline import log
+
+    quiet: log.Level = "info" if settings.log_level == "debug" else third_party
+    log.configure(level=settings.log_level, form=settings.log_format, third_party=quiet)
+
+
+def examples(*lines: str) -> str:
+    """The examples below a command's help."""
+    return "\n\n".join(("Examples:", *(f"$ {line}" for line in lines)))
+
+
+input_argument = click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]")
+"""For every command that reads lines."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+"""For every command that prints a table or a summary."""
+
+
+def _global_config() -> Path | None:
+    """The file of `streamledger --config FILE command`."""
+    config: Path | None = get_current_context().find_root().params.get("config")
+    return config
+
+
+def _parameter(name: str) -> str:
+    """The click parameter of a setting, apart from the command's own arguments."""
+    return f"setting_{name}"
+
+
+def _flag(name: str) -> Decorator:
+    """The option of one setting. Its value stays a text: checking and converting are the settings' own."""
+    preset = default(name)
+    words = placeholder(name)
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        _parameter(name),
+        metavar=words,
+        type=click.Choice(words.split("|")) if "|" in words else str,
+        help=what(name) + (f" [default: {preset}]" if preset else ""),
+        panel="Settings",
+    )
+
+
+_config = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in a TOML file.", panel="Settings"
+)
+_assignments = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting by name; may be repeated. The environment has them too, as STREAMLEDGER_KEY.",
+    panel="Settings",
+)
+
+__all__ = [
+    "KAFKA",
+    "LOGGING",
+    "POLICY",
+    "Loaded",
+    "assigned",
+    "examples",
+    "input_argument",
+    "json_option",
+    "start_logging",
+    "with_settings",
+]

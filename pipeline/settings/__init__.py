@@ -1,0 +1,31 @@
+"""Settings: frozen values read once at the edge of the program (CONTRACT §6).
+
+Public face of the package: `load` for commands, `Settings` for everything below them, `client` for Kafka clients.
+May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
+"""
+
+from __future__ import annotations
+
+from pipeline.settings.client import client
+from pipeline.settings.describe import default, placeholder, secret, show, what, why
+from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
+from pipeline.settings.sources import CONFIG_VARIABLE, Kind, Loaded, Origin, load, unknown
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ENV_PREFIX",
+    "NAMES",
+    "Kind",
+    "Loaded",
+    "Origin",
+    "Settings",
+    "client",
+    "default",
+    "load",
+    "placeholder",
+    "secret",
+    "show",
+    "unknown",
+    "what",
+    "why",
+]

@@ -1,0 +1,61 @@
+"""Settings as the keyword arguments of aiokafka's clients, security included.
+
+Owns the one translation that producers, consumers and admin clients of this project share. Imports `ssl`, the errors
+and the settings; aiokafka is up to the caller.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.settings.model import Settings
+
+
+def client(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments for AIOKafkaProducer, AIOKafkaConsumer and AIOKafkaAdminClient.
+
+    Raises UsageError when a certificate or key can't be loaded.
+    """
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = ssl_context(settings)
+    if settings.sasl_mechanism is not None and settings.sasl_plain_password is not None:
+        arguments["sasl_mechanism"] = settings.sasl_mechanism
+        arguments["sasl_plain_username"] = settings.sasl_plain_username
+        arguments["sasl_plain_password"] = settings.sasl_plain_password.get_secret_value()
+    return arguments
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """A context that verifies broker and host name, with the client certificate if there is one.
+
+    Raises UsageError, naming the setting, when a file can't be read or used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_cafile)
+    except OSError as error:
+        text = f"ssl_cafile {settings.ssl_cafile}: {_reason(error)}"
+        raise UsageError(text, hint="it must be a readable PEM file") from None
+    if settings.ssl_certfile is not None:
+        password = settings.ssl_password.get_secret_value() if settings.ssl_password is not None else None
+        try:
+            # A callable, even for no password: OpenSSL would ask for one on the terminal, and a service hang.
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, lambda: password or "")
+        except OSError as error:
+            text = f"ssl_certfile {settings.ssl_certfile}: {_reason(error)}"
+            raise UsageError(text, hint="check ssl_certfile, ssl_keyfile and ssl_password") from None
+    return context
+
+
+def _reason(error: OSError) -> str:
+    """Why a file could not be used; ssl.SSLError is an OSError whose strerror is long and OpenSSL's own."""
+    if isinstance(error, ssl.SSLError):
+        return f"not usable ({error.reason or 'wrong password or not PEM'})"
+    return error.strerror or type(error).__name__

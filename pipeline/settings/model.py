@@ -1,0 +1,280 @@
+"""The settings of Streamledger: every name of CONTRACT §6 with its default, its meaning and the reason for both.
+
+Owns names, types, bounds and the rules between settings. Constructing `Settings` reads nothing but its arguments; files
+and environment are the business of `pipeline.settings.sources`. Imports pydantic, `pipeline.settings.units` and, inside
+`policy`, the core's policy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.settings.units import DURATION, SIZE, Duration, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.core.policy import Policy
+
+ENV_PREFIX: Final = "STREAMLEDGER_"
+ROW_LIMIT: Final = SIZE.parse("8MiB")
+"""max.message.bytes of the record and changelog topics (CONTRACT §3): nothing larger can be kept or sent."""
+
+
+def shaped(pattern: str, otherwise: str) -> AfterValidator:
+    """A check of a text's shape that says in words what it wants."""
+    shape = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if shape.fullmatch(text) is None:
+            raise ValueError(otherwise)
+        return text
+
+    return AfterValidator(check)
+
+
+Topic = Annotated[str, shaped(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "must be a topic name: letters, digits, . _ -")]
+Ledger = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "must be up to 100 letters, digits, . _ -")]
+Servers = Annotated[str, shaped(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", "must be host:port, or several with commas")]
+Address = Annotated[str, shaped(r"[^\s,]*:\d{1,5}", "must be host:port")]
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def state_dir() -> Path:
+    """Where a user's programs keep state that is no document: under XDG_STATE_HOME, else under ~/.local/state."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "streamledger"
+
+
+def setting(default: object, what: str, why: str, **bounds: Any) -> Any:
+    """A field with its meaning and the reason for its default; a reason is required, so no default is an accident."""
+    made = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**made, description=what, json_schema_extra={"why": why}, **bounds)
+
+
+class Settings(BaseSettings):
+    """Frozen settings; durations in whole milliseconds, sizes in bytes (CONTRACT §6)."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+    )
+
+    bootstrap_servers: Servers = setting(
+        "localhost:9092", "Kafka brokers to start from, host:port,host:port", "where a developer's broker listens"
+    )
+    ledger: Ledger = setting(
+        "main",
+        "Name that keeps environments apart: group, changelogs, transactional ids and record ids derive from it",
+        "one ledger is the common case; a second environment on the same Kafka must choose its own",
+    )
+    data_dir: UserPath = setting(
+        state_dir,
+        "Directory of the RocksDB stores",
+        "per user and writable; it is a cache of the changelog, safe to delete",
+    )
+    chunk_topic: Topic = setting("llm.chunks", "Topic the gateways write chunks to", "CONTRACT §3")
+    record_topic: Topic = setting("llm.accumulated", "Topic of the finished records", "CONTRACT §3")
+    dead_topic: Topic = setting("llm.chunks.dead", "Topic of the dead letters", "CONTRACT §3")
+    partitions: int = setting(
+        8,
+        "Partitions of the topics that `topics` creates",
+        "the most workers that can share the load, and it can't be changed later without splitting requests; "
+        "a partition is one transaction a second, so more than needed costs too",
+        ge=1,
+        le=10_000,
+    )
+    replication: int = setting(
+        -1,
+        "Replicas of the topics that `topics` creates; -1 is the cluster's own default",
+        "whoever runs the cluster has decided it, and one broker can't hold three; promise G1 needs 3 or more",
+        ge=-1,
+        le=32_767,
+    )
+    checkpoint_interval: Duration = setting(
+        "1s",
+        "Longest time between two checkpoints of a partition that has new chunks",
+        "a restart folds at most this much again; with records waiting the worker checkpoints sooner by itself",
+        ge=50,
+        le=60_000,
+    )
+    finish_grace: Duration = setting(
+        "2s",
+        "Wait after the end of a stream for what trails it",
+        "usage, cost and end markers come after finish_reason, within a round trip of the gateway",
+        ge=0,
+    )
+    attempt_grace: Duration = setting(
+        "60s",
+        "Wait after an error for another attempt",
+        "another provider needs its own time to the first chunk",
+        ge=0,
+    )
+    session_window: Duration = setting(
+        "300s",
+        "Silence after which an unfinished request is closed as incomplete",
+        "models that think and tools that run are silent for minutes",
+        gt=0,
+    )
+    max_request_age: Duration = setting(
+        "24h",
+        "Age at which a request is closed whatever still comes",
+        "ends what never falls silent, and never finishes",
+        gt=0,
+    )
+    revise_window: Duration = setting(
+        "1h",
+        "How long after its close a request takes late chunks as a revision",
+        "a gateway that kept chunks through an outage sends them",
+        ge=0,
+    )
+    marker_retention: Duration = setting(
+        "24h",
+        "How long a closed request is remembered, to know repeats",
+        "a day covers what is produced again by hand after an outage (G1)",
+        gt=0,
+    )
+    late_policy: Literal["revise", "dead_letter"] = setting(
+        "revise", "What becomes of chunks after the close", "a bill is corrected rather than left wrong"
+    )
+    clock: Literal["append", "create"] = setting(
+        "append", "Which time of a Kafka record drives closing", "only the broker's append time never runs backwards"
+    )
+    clock_slack: Duration = setting(
+        "5s",
+        "Most that worker and broker clocks may differ",
+        "must exceed their real difference, which clock services keep small",
+        ge=0,
+    )
+    max_chunk_bytes: Size = setting(
+        "8MiB",
+        "Larger chunks become dead letters",
+        "an image fits, and a changelog row can hold it",
+        ge=1,
+        le=ROW_LIMIT,
+    )
+    max_bytes: Size = setting(
+        "64MiB",
+        "Content kept per request; beyond it only usage, cost and timing go on",
+        "bounds what one request can cost the worker; several images fit",
+        ge=0,
+    )
+    max_chunks: int = setting(
+        100_000, "Chunks whose content is kept per request", "bounds what one request can cost the worker", ge=1
+    )
+    max_record_bytes: Size = setting(
+        "8MiB",
+        "A larger record sheds raw, then content, never money",
+        "what the record topic takes",
+        ge=1 << 10,
+        le=ROW_LIMIT,
+    )
+    capture: Literal["full", "metadata", "hash"] = setting(
+        "full",
+        "What of the content state and records keep",
+        "the product is the whole record; metadata and hash keep no text",
+    )
+    price_overlay: UserPath | None = setting(
+        None, "File of your own prices, above the price list", "list prices until you have a contract"
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = setting(
+        "info", "Least severe log event that is written", "events a day's operator wants; never one per request"
+    )
+    log_format: Literal["auto", "console", "json"] = setting(
+        "auto", "How log events are written", "console for a person on a terminal, JSON lines for everything else"
+    )
+    metrics_address: Address | None = setting(
+        None, "host:port on which the worker shows Prometheus metrics", "no port is opened that nobody asked for"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
+        "PLAINTEXT", "Protocol to the brokers", "Kafka's own default"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = setting(
+        None, "SASL mechanism; needed with SASL_PLAINTEXT and SASL_SSL", "no mechanism is right unasked"
+    )
+    sasl_plain_username: str | None = setting(None, "User for SASL PLAIN and SCRAM", "no login unasked")
+    sasl_plain_password: SecretStr | None = setting(None, "Password for SASL PLAIN and SCRAM", "no login unasked")
+    ssl_cafile: UserPath | None = setting(None, "CA certificates (PEM) to trust", "the system's own store")
+    ssl_certfile: UserPath | None = setting(None, "Client certificate (PEM)", "most clusters ask for none")
+    ssl_keyfile: UserPath | None = setting(None, "Key of the client certificate (PEM)", "it may be in ssl_certfile")
+    ssl_password: SecretStr | None = setting(None, "Password of ssl_keyfile", "keys are often unencrypted files")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (this and the next three: the signature is pydantic-settings')
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the arguments: a `Settings(...)` in a test or an embedding program never picks up a stray variable."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse values that are each fine and together are not; all that is wrong is said at once."""
+        wrong = list(self._conflicts())
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _conflicts(self) -> Iterator[str]:
+        """Every broken rule between settings, in words that name both and say what would happen."""
+        grace, session, age = map(DURATION.show, (self.finish_grace, self.session_window, self.max_request_age))
+        memory = self.revise_window + self.session_window
+        if self.finish_grace > self.session_window:
+            yield f"finish_grace {grace} is longer than session_window {session}: finished requests would expire"
+        if self.session_window > self.max_request_age:
+            yield f"session_window {session} is longer than max_request_age {age}: no request would ever expire"
+        if self.marker_retention < memory:
+            yield (
+                f"marker_retention {DURATION.show(self.marker_retention)} is shorter than revise_window + "
+                f"session_window ({DURATION.show(memory)}): a late chunk would start its request a second time"
+            )
+        if len({self.chunk_topic, self.record_topic, self.dead_topic}) < len(("chunks", "records", "dead letters")):
+            yield "chunk_topic, record_topic and dead_topic must be three different topics"
+        if self.replication == 0:
+            yield "replication can't be 0: use -1 for the cluster's default, 3 for the promise that nothing is lost"
+        login = (self.sasl_mechanism, self.sasl_plain_username, self.sasl_plain_password)
+        if self.security_protocol.startswith("SASL_") and None in login:
+            yield (
+                f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_plain_username "
+                "and sasl_plain_password"
+            )
+        if self.ssl_keyfile is not None and self.ssl_certfile is None:
+            yield "ssl_keyfile needs ssl_certfile"
+
+    def policy(self) -> Policy:
+        """The part of the settings that decides what a record says, as the core takes it."""
+        from pipeline.core.policy import Policy  # noqa: PLC0415 (a client that only sends needs no core)
+
+        return Policy(
+            ledger=self.ledger,
+            finish_grace=self.finish_grace,
+            attempt_grace=self.attempt_grace,
+            session_window=self.session_window,
+            max_request_age=self.max_request_age,
+            revise_window=self.revise_window,
+            marker_retention=self.marker_retention,
+            late_policy=self.late_policy,
+            max_chunk_bytes=self.max_chunk_bytes,
+            max_bytes=self.max_bytes,
+            max_chunks=self.max_chunks,
+            max_record_bytes=self.max_record_bytes,
+            capture=self.capture,
+        )
+
+
+NAMES: Final = tuple(Settings.model_fields)
+"""Every setting, in the order of CONTRACT §6."""
