@@ -1,0 +1,111 @@
+"""Dead letters (CONTRACT §3): the closed list of reasons, the headers on the topic, the JSON line that `fold` prints.
+
+On the topic a dead letter is the chunk itself, key, value and headers untouched, with dl.* headers added.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import Field
+
+from schemas.leaves import Count, Model
+
+
+class DeadLetterReason(StrEnum):
+    """Why a chunk was not admitted; a closed list."""
+
+    NOT_JSON = "not_json"
+    """The value is no JSON text in UTF-8, or empty (a tombstone)."""
+    INVALID = "invalid"
+    """A field of the envelope is missing or wrong."""
+    KEY_MISMATCH = "key_mismatch"
+    """No key, or one that is not the request_id."""
+    WRONG_PARTITION = "wrong_partition"
+    """Not the partition that murmur2 gives the key; only with partitioner=murmur2."""
+    UNSUPPORTED_VERSION = "unsupported_version"
+    """schema_version is higher than known."""
+    OVERSIZE = "oversize"
+    """The chunk is larger than max_chunk_bytes."""
+    STREAM_TYPE_CONFLICT = "stream_type_conflict"
+    """The request already has another stream_type."""
+    CONFLICT = "conflict"
+    """Other content under an identity that is taken."""
+    LATE = "late"
+    """The request was closed, and the late policy or its window lets nothing more in."""
+    REQUEST_ID_REUSED = "request_id_reused"
+    """A second request under the id of a closed one."""
+    INTERNAL = "internal"
+    """Folding the request raised; the value may be rebuilt from state."""
+
+
+HEADER_REASON: Final = "dl.reason"
+HEADER_DETAIL: Final = "dl.detail"
+HEADER_TOPIC: Final = "dl.topic"
+HEADER_PARTITION: Final = "dl.partition"
+HEADER_OFFSET: Final = "dl.offset"
+HEADER_TIMESTAMP: Final = "dl.timestamp"
+
+DEAD_LETTER_HEADERS: Final = {
+    HEADER_REASON: "One of the reasons of the contract.",
+    HEADER_DETAIL: "What exactly is wrong, without content; `rebuilt` where the value was rebuilt from state.",
+    HEADER_TOPIC: "Topic that the chunk came from.",
+    HEADER_PARTITION: "Its partition, in decimal digits.",
+    HEADER_OFFSET: "Its offset, in decimal digits.",
+    HEADER_TIMESTAMP: "Its append time in ms since the epoch, in decimal digits.",
+}
+"""Headers added to a dead letter, in this order, and what they say; all values are UTF-8 text."""
+
+
+class DeadLetterSource(Model):
+    """Where a chunk came from; null where it did not come from Kafka."""
+
+    topic: str | None = None
+    partition: Count | None = None
+    offset: Count | None = None
+    timestamp: Count | None = None
+    """Append time in ms since the epoch."""
+    line: Annotated[Count, Field(ge=1)] | None = None
+    """Line of the input, where it came from a file."""
+
+
+class DeadLetter(Model):
+    """A dead letter as one JSON line."""
+
+    reason: DeadLetterReason = Field(strict=False)
+    detail: str
+    request_id: str | None
+    """Null where the chunk could not be read."""
+    source: DeadLetterSource | None
+    value: str | None
+    """The original value as text; null where it is not UTF-8 or where there was none."""
+    value_base64: str | None = None
+    """The original bytes where they are not UTF-8."""
+
+    @classmethod
+    def of(
+        cls,
+        reason: DeadLetterReason,
+        detail: str,
+        *,
+        request_id: str | None = None,
+        source: DeadLetterSource | None = None,
+        value: bytes | None = None,
+    ) -> Self:
+        """The dead letter of a value, whatever its bytes."""
+        letter = cls(reason=reason, detail=detail, request_id=request_id, source=source, value=None)
+        if value is not None:
+            try:
+                letter.value = value.decode()
+            except UnicodeDecodeError:
+                letter.value_base64 = b64encode(value).decode()
+        return letter
+
+    @property
+    def original(self) -> bytes | None:
+        """The bytes that were refused."""
+        if self.value_base64 is not None:
+            return b64decode(self.value_base64)
+        return None if self.value is None else self.value.encode()

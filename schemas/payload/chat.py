@@ -1,0 +1,81 @@
+"""Chat and text completion payloads (WIRE §5, §6)."""
+
+from __future__ import annotations
+
+from schemas.leaves import Base64, Integer, Json, JsonObject, Model
+from schemas.payload.extra import ExtraFields
+
+
+class FunctionDelta(Model):
+    """A fragment of a tool call's function; arguments are text, never parsed (S-TOOL-1)."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(Model):
+    """A fragment of a tool call (S-TOOL-2, S-TOOL-3)."""
+
+    index: Integer | None = None
+    type: str | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+
+
+class ReasoningDetail(Model):
+    """A fragment of reasoning (S-CHAT-6)."""
+
+    index: Integer | None = None
+    type: str | None = None
+    id: str | None = None
+    text: str | None = None
+    summary: str | None = None
+    signature: str | None = None
+    data: str | None = None
+
+
+class AudioDelta(Model):
+    """A fragment of spoken output; data is bytes, each fragment padded on its own (S-CHAT-12)."""
+
+    id: str | None = None
+    data: Base64 | None = None
+    expires_at: Integer | None = None
+    transcript: str | None = None
+
+
+class ChatDelta(Model):
+    """What one chunk adds to a choice; reasoning_content is an alias of reasoning (S-CHAT-5)."""
+
+    role: str | None = None
+    content: str | list[JsonObject] | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    annotations: list[JsonObject] | None = None
+    audio: AudioDelta | None = None
+
+
+class ChatChoice(Model):
+    """One of n answers; `text` is the content of text completions only (S-CHAT-2, S-TEXT-1)."""
+
+    index: Integer | None = None
+    delta: ChatDelta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: JsonObject | None = None
+
+
+class ChatResponse(Model):
+    """chat.completion.chunk or text_completion."""
+
+    id: str | None = None
+    created: Integer | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    choices: list[ChatChoice] | None = None
+    usage: JsonObject | None = None
+    error: Json = None
+    extra_fields: ExtraFields | None = None
