@@ -1,0 +1,1 @@
+"""The pure fold: admission, closing, accumulation and records.  No I/O, no clock, no framework."""

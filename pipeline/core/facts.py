@@ -1,0 +1,186 @@
+"""What the chunks of one attempt say beside their output: usage, cost, errors, attribution (S-META-1 to S-META-6).
+
+Each field comes from the highest-index chunk that has it; nothing is summed inside an attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter, ge
+from typing import Any
+
+import msgspec
+
+from pipeline.core.error import bifrost_error
+from pipeline.core.identity import index_order, order_of
+from pipeline.core.output import Output
+from pipeline.core.streams import FOLDS
+from pipeline.core.usage import llm_usage
+from schemas.chunk import Chunk, StreamType
+
+_CHAT = (StreamType.CHAT, StreamType.TEXT)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt of a request, folded.
+
+    Attributes:
+        number: of the attempt.
+        chunks: by index.
+        output: of the stream type's fold.
+        error: BifrostError, out of band before in band; null when the attempt had none.
+        finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
+        cost: USD as the gateway priced it.
+        anomalies: odd leaves found while folding.
+    """
+
+    number: int
+    chunks: Sequence[Chunk]
+    output: Output
+    error: dict[str, Any] | None
+    finish_reason: str | None
+    token_usage: dict[str, Any] | None
+    cost: float | None
+    cache_debug: dict[str, Any] | None
+    service_tier: str | None
+    provider: str | None
+    model: str | None
+    anomalies: int
+
+
+def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
+    """Fold the chunks of one attempt, given in any order."""
+    indexes = [chunk.chunk_index for chunk in chunks]
+    if any(map(ge, indexes, indexes[1:])):
+        chunks = sorted(chunks, key=index_order)
+    payloads = [chunk.response for chunk in chunks if chunk.response is not None]
+    folding = sorted(chunks, key=order_of(stream_type)) if stream_type == StreamType.IMAGE else chunks
+    output = FOLDS[stream_type](folding)
+    error, odd = _error(chunks, output)
+    usage, odd_usage = _usage(chunks, stream_type)
+    return Attempt(
+        number=number,
+        chunks=chunks,
+        output=output,
+        error=error,
+        finish_reason=_finish_reason(chunks, output) if error is not None else output.finish_reason,
+        token_usage=usage,
+        cost=_last(chunks, "cost"),
+        cache_debug=_last([p.extra_fields for p in payloads if p.extra_fields is not None], "cache_debug"),
+        service_tier=_stated(payloads, stream_type, "service_tier"),
+        provider=_newest(chunks, "provider"),
+        model=_newest(chunks, "model") or _stated(payloads, stream_type, "model"),
+        anomalies=output.anomalies + odd + odd_usage,
+    )
+
+
+def _newest(chunks: Sequence[Any], name: str) -> Any:
+    """What nearly every chunk has: the search ends at once."""
+    return next((value for chunk in reversed(chunks) if (value := getattr(chunk, name)) is not None), None)
+
+
+def _last(chunks: Sequence[Any], name: str) -> Any:
+    """What few chunks have: all are looked at, in compiled code."""
+    read = attrgetter(name)
+    found = [value for value in map(read, chunks) if value is not None]
+    return found[-1] if found else None
+
+
+def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
+    """What the payloads themselves state: chat chunks on top, Responses events inside `response`."""
+    if stream_type == StreamType.RESPONSES:
+        found: list[Any] = [p.response.get(name) for p in payloads if p.response is not None]
+    elif stream_type in _CHAT:
+        found = list(map(attrgetter(name), payloads))
+    else:
+        return None
+    texts = [value for value in found if isinstance(value, str)]
+    return texts[-1] if texts else None
+
+
+def _usage(chunks: Sequence[Any], stream_type: str) -> tuple[dict[str, Any] | None, int]:
+    """Usage of the highest chunk that has it."""
+    for chunk in reversed(chunks):
+        payload = chunk.response
+        if payload is None or chunk.error is not None:
+            continue
+        if getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
+            continue
+        usage, odd = llm_usage(stream_type, payload)
+        if usage is not None:
+            return usage, odd
+    return None, 0
+
+
+def _error(chunks: Sequence[Any], output: Output) -> tuple[dict[str, Any] | None, int]:
+    raised = [chunk for chunk in chunks if chunk.error is not None]
+    if raised:
+        return bifrost_error(raised[-1].error)
+    return output.error, 0
+
+
+def _finish_reason(chunks: Sequence[Any], output: Output) -> str | None:
+    """S-META-1 over finish reasons and errors: an error at or above the last finish counts as reason "error"."""
+    errors = [chunk.chunk_index for chunk in chunks if chunk.error is not None]
+    if not errors or (output.finish_reason is not None and not _above(chunks, max(errors))):
+        return output.finish_reason
+    return "error"
+
+
+def _above(chunks: Sequence[Any], index: int) -> bool:
+    """Whether an error index is above all data, so that it tells when the error came (S-ERR-4)."""
+    return all(chunk.chunk_index < index for chunk in chunks if chunk.error is None)
+
+
+def raw_responses(attempts: Sequence[Attempt]) -> str | None:
+    """S-RAW-1: non-null raws in index order, joined by a blank line.
+
+    A payload beside an error, and one with odd leaves, is kept as raw when it brings none of its own (CONTRACT §1).
+    """
+    likely = (
+        chunk
+        for attempt in attempts
+        for chunk in attempt.chunks
+        if (payload := chunk.response) is not None and (payload.extra_fields or chunk.anomalies or chunk.error)
+    )
+    raws = [raw for chunk in likely if (raw := _raw(chunk)) is not None]
+    return "\n\n".join(raws) if raws else None
+
+
+def _raw(chunk: Any) -> str | None:
+    payload = chunk.response
+    raw = payload.extra_fields.raw_response if payload.extra_fields is not None else None
+    if raw is None and chunk.anomalies:
+        raw = json.loads(chunk.original).get("response")
+    elif raw is None and chunk.error is not None:
+        raw = _plain(payload)
+    if raw is None or isinstance(raw, str):
+        return raw
+    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(payload: Any) -> Any:
+    return json.loads(msgspec.json.encode(payload))
+
+
+def raw_request(chunks: Sequence[Any]) -> Any:
+    """That of the lowest (attempt, chunk_index) that has it; `chunks` are in that order."""
+    for chunk in chunks:
+        if chunk.raw_request is not None:
+            return chunk.raw_request
+        payload = chunk.response
+        if payload is not None and payload.extra_fields is not None and payload.extra_fields.raw_request is not None:
+            return payload.extra_fields.raw_request
+    return None
+
+
+def labels(chunks: Sequence[Any]) -> dict[str, str]:
+    """Per key the value of the lowest (attempt, chunk_index); `chunks` are in that order."""
+    merged: dict[str, str] = {}
+    for found in [chunk.labels for chunk in chunks if chunk.labels]:
+        for key, value in found.items():
+            merged.setdefault(key, value)
+    return dict(sorted(merged.items()))

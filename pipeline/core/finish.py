@@ -1,0 +1,149 @@
+"""A closed request becomes its record, its marker, and what is kept for a revision.
+
+An exception in the fold belongs to the request: its chunks become dead letters `internal` and a record with status
+error says so (CONTRACT G4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from pipeline.core.canonical import seal
+from pipeline.core.head import Head
+from pipeline.core.late import micros
+from pipeline.core.policy import Policy
+from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
+from pipeline.core.restore import flat
+from pipeline.core.rows import DeadLetter, Outgoing
+from pipeline.core.segment import Marker
+from pipeline.core.timing import rfc3339
+from schemas.chunk import Chunk
+from schemas.identity import record_id
+from schemas.record import RECORD_FIELDS
+
+INTERNAL: Final = "internal"
+
+
+class Finished(NamedTuple):
+    """What a closed request leaves."""
+
+    record: Outgoing
+    marker: Marker
+    dead_letters: list[DeadLetter]
+    revisable: bool
+
+
+def finish(
+    head: Head,
+    stored: Sequence[tuple[int, Chunk]],
+    previous: Marker | None,
+    policy: Policy,
+    source: tuple[str, int],
+) -> Finished:
+    """Fold a closed request.
+
+    Args:
+        head: closed.
+        stored: (offset, chunk) from its segments; the rest is in the head.
+        previous: the marker of the revision before.
+        policy: limits and late policy.
+        source: topic and partition; an empty topic when the chunks came from none.
+    """
+    chunks = [*(chunk for _, chunk in stored), *head.chunks]
+    dead: list[DeadLetter] = []
+    try:
+        if head.poisoned:
+            raise RuntimeError("an exception on admission")
+        folded = fold(head, chunks, previous, policy)
+    except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this request, not to the process
+        folded = _quarantined(head, chunks, bug, policy)
+        entries = [*stored, *zip(head.offsets, head.chunks, strict=True)]
+        dead = [_rebuilt(head.request_id, offset, chunk) for offset, chunk in entries]
+        head.poisoned = True
+    record = folded.record
+    value = seal(record, _source(head, source), limit=policy.max_record_bytes)
+    first_cause = previous.closed_by if previous else str(head.closed_by)
+    complete = previous.complete if previous else bool(record["complete"])
+    marker = Marker(
+        stream_type=head.stream_type,
+        closed_by=first_cause,
+        complete=complete,
+        closed_at=head.first_closed_at,
+        revision=head.revision,
+        span=(micros(folded.times.first), micros(folded.times.last)),
+        seen=flat(head.seen),
+        segments=0,
+        digest=record["digest"],
+        token_usage=record["token_usage"],
+        cost=record["cost"],
+        reused=previous.reused if previous else False,
+    )
+    final = first_cause == "final" and complete
+    revisable = policy.late_policy == "revise" and not final and not head.poisoned
+    outgoing = Outgoing(head.request_id.encode(), value, _headers(record, head.traceparent))
+    return Finished(outgoing, marker, dead, revisable)
+
+
+def _source(head: Head, source: tuple[str, int]) -> dict[str, Any]:
+    topic, partition = source
+    head.note_offset()
+    if not topic:
+        return dict.fromkeys(("topic", "partition", "first_offset", "last_offset"))
+    return {
+        "topic": topic,
+        "partition": partition,
+        "first_offset": head.first_offset,
+        "last_offset": head.last_offset,
+    }
+
+
+def _headers(record: dict[str, Any], traceparent: str | None) -> list[tuple[str, bytes]]:
+    names = ("record_id", "revision", "schema_version", "stream_type", "status")
+    headers = [(name, str(record[name]).encode()) for name in names]
+    headers.append(("content-type", b"application/json"))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers
+
+
+def _rebuilt(request_id: str, offset: int, chunk: Chunk) -> DeadLetter:
+    value = chunk.original or msgspec.json.encode(chunk)
+    return DeadLetter(INTERNAL, "rebuilt", request_id.encode(), value, (), offset, 0)
+
+
+def _quarantined(head: Head, chunks: Sequence[Chunk], bug: Exception, policy: Policy) -> Folded:
+    """The record of a request whose fold raised: identity, times and evidence, no money and no content."""
+    moments = [chunk.timestamp for chunk in chunks] or [datetime.fromisoformat("1970-01-01T00:00:00+00:00")]
+    first, last = min(moments), max(moments)
+    times = Times(start=first, end=last, first=first, last=last, first_shown=first)
+    error = {"is_bifrost_error": False, "error": {"type": INTERNAL, "message": type(bug).__name__}}
+    known = {
+        "request_id": head.request_id,
+        "status": "error",
+        "stream": True,
+        "latency": 0,
+        "time_to_first_token": 0,
+        "start_timestamp": rfc3339(times.start),
+        "end_timestamp": rfc3339(times.end),
+        "error_details": error,
+        "stream_type": head.stream_type,
+        "schema_version": RECORD_VERSION,
+        "config_digest": policy.digest,
+        "record_id": record_id(policy.ledger, head.request_id, head.revision),
+        "revision": head.revision,
+        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
+        "labels": {},
+        "closed_by": head.closed_by,
+        "complete": False,
+        "missing_indexes": [],
+        "truncated": head.truncated,
+        "chunk_count": head.chunk_count,
+        "duplicate_count": head.duplicates,
+        "conflict_count": head.conflicts,
+        "payload_anomalies": head.anomalies,
+    }
+    return Folded(record={name: known.get(name) for name in RECORD_FIELDS}, times=times)

@@ -1,0 +1,233 @@
+"""AccumulatedData from the attempts of a closed request (CONTRACT §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pipeline.core.closing import EXPIRY, LIMIT, missing, rule_of
+from pipeline.core.cost import cost_of, total_cost
+from pipeline.core.error import is_cancelled
+from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_responses
+from pipeline.core.head import Head
+from pipeline.core.policy import Policy
+from pipeline.core.segment import Marker
+from pipeline.core.timing import between_content, milliseconds, rfc3339
+from pipeline.core.usage import add_usage, subtract_usage
+from schemas.chunk import Chunk, StreamType
+from schemas.identity import record_id
+
+RECORD_VERSION: Final = 1
+_ENDED_BY_FINISH: Final = frozenset({StreamType.CHAT, StreamType.TEXT, StreamType.RESPONSES})
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Times:
+    """Payload times of a request: `start` and `end` by the contract's rules, `first` and `last` of its chunks.
+
+    `first_shown` is the earliest chunk of the attempt whose output the record shows.
+    """
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+    first_shown: datetime
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Folded:
+    """The record of a closed request before it is encoded."""
+
+    record: Json
+    times: Times
+
+
+def attempts_of(chunks: Sequence[Chunk], stream_type: str) -> list[Attempt]:
+    """Fold each attempt; bare markers without one belong to the highest."""
+    highest = max([chunk.attempt for chunk in chunks])
+    if highest <= 0:
+        return [attempt_of(0, list(chunks), stream_type)]
+    by_number: dict[int, list[Chunk]] = {}
+    for chunk in chunks:
+        floating = chunk.attempt < 0 and chunk.response is None and chunk.error is None
+        by_number.setdefault(highest if floating else max(chunk.attempt, 0), []).append(chunk)
+    return [attempt_of(number, found, stream_type) for number, found in sorted(by_number.items())]
+
+
+def fold(head: Head, chunks: Sequence[Chunk], previous: Marker | None, policy: Policy) -> Folded:
+    """Make the record of a closed request, its fields in schema order; source and digest are added when it is sealed.
+
+    Args:
+        head: closed: its `closed_by` is set.
+        chunks: all of them, at least one, in any order.
+        previous: the marker of the revision before, for a revision.
+        policy: whose digest the record carries.
+    """
+    attempts = attempts_of(chunks, head.stream_type)
+    shown = next((a for a in reversed(attempts) if a.output.content_times or a.finish_reason), attempts[-1])
+    times = _times(chunks, attempts, shown)
+    usage, cost, details = _money(attempts)
+    cause = rule_of(head, policy).cause
+    record = {
+        "request_id": head.request_id,
+        "model": _newest(attempts, "model"),
+        "status": _status(head, shown, cause),
+        "stream": True,
+        "latency": milliseconds(times.start, times.end),
+        "time_to_first_token": milliseconds(times.start, times.first_shown),
+        "start_timestamp": rfc3339(times.start),
+        "end_timestamp": rfc3339(times.end),
+        **_seed_fields(attempts, shown, usage, cost),
+        "stream_type": head.stream_type,
+        "schema_version": RECORD_VERSION,
+        "record_id": record_id(policy.ledger, head.request_id, head.revision),
+        "revision": head.revision,
+        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
+        "delta": _delta(previous, usage, cost),
+        **_evidence(head, attempts, shown, cause, policy),
+        "choices": shown.output.choices,
+        "logprobs": shown.output.logprobs,
+        "usage_source": None if usage is None else "provider",
+        "cost_details": details,
+        "attempts": _listed(attempts) if len(attempts) > 1 else None,
+        **_content_times(shown, times),
+        "source": None,
+        "config_digest": policy.digest,
+        "digest": None,
+    }
+    return Folded(record=record, times=times)
+
+
+def _in_order(attempts: Sequence[Attempt]) -> Sequence[Chunk]:
+    """All chunks by (attempt, fold order)."""
+    return attempts[0].chunks if len(attempts) == 1 else [chunk for a in attempts for chunk in a.chunks]
+
+
+def _seed_fields(attempts: Sequence[Attempt], shown: Attempt, usage: Json | None, cost: float | None) -> Json:
+    """Output and money under the seed's names."""
+    output = shown.output
+    return {
+        "output_message": output.output_message,
+        "output_messages": output.output_messages,
+        "tool_calls": output.tool_calls,
+        "error_details": shown.error,
+        "token_usage": usage,
+        "cache_debug": _newest(attempts, "cache_debug"),
+        "cost": cost,
+        "audio_output": output.audio_output,
+        "transcription_output": output.transcription_output,
+        "image_generation_output": output.image_generation_output,
+        "finish_reason": shown.finish_reason,
+        "raw_response": raw_responses(attempts),
+        "raw_request": raw_request(_in_order(attempts)),
+        "provider": _newest(attempts, "provider"),
+    }
+
+
+def _evidence(head: Head, attempts: Sequence[Attempt], shown: Attempt, cause: str, policy: Policy) -> Json:
+    """Who pays, how it closed, what is missing."""
+    gaps = missing(head, shown.number)
+    return {
+        "labels": labels(_in_order(attempts)),
+        "service_tier": _newest(attempts, "service_tier"),
+        "closed_by": head.closed_by,
+        "complete": cause != EXPIRY and not gaps,
+        "missing_indexes": gaps,
+        "truncated": head.truncated,
+        "content_omitted": None if policy.capture == "full" else "capture",
+        "chunk_count": head.chunk_count,
+        "duplicate_count": head.duplicates,
+        "conflict_count": head.conflicts,
+        "payload_anomalies": head.anomalies + sum(attempt.anomalies for attempt in attempts),
+    }
+
+
+def _content_times(shown: Attempt, times: Times) -> Json:
+    moments = shown.output.content_times
+    tokens = (shown.token_usage or {}).get("completion_tokens")
+    return {
+        "time_to_first_content": milliseconds(times.start, min(moments)) if moments else None,
+        "inter_chunk_latency": between_content(moments, tokens),
+    }
+
+
+def _newest(attempts: Sequence[Attempt], name: str) -> Any:
+    return next((value for a in reversed(attempts) if (value := getattr(a, name)) is not None), None)
+
+
+def _times(chunks: Sequence[Chunk], attempts: Sequence[Attempt], shown: Attempt) -> Times:
+    """Start is the earliest start_timestamp, else the earliest chunk; end see CONTRACT §2."""
+    starts = [chunk.start_timestamp for chunk in chunks if chunk.start_timestamp is not None]
+    stamps = [chunk.timestamp for chunk in chunks]
+    first, last = min(stamps), max(stamps)
+    finals = [chunk for attempt in attempts for chunk in attempt.chunks if chunk.is_final]
+    if finals:
+        end = finals[-1].timestamp
+    else:
+        highest = attempts[-1].chunks
+        end = next((c.timestamp for c in reversed(highest) if c.error is not None), highest[-1].timestamp)
+    first_shown = first if len(attempts) == 1 else min(chunk.timestamp for chunk in shown.chunks)
+    start = min(starts) if starts else first
+    return Times(start=start, end=end, first=first, last=last, first_shown=first_shown)
+
+
+def _status(head: Head, shown: Attempt, cause: str) -> str:
+    """success, error or incomplete (CONTRACT §2); `cause` is the closing rule that applies to what was seen."""
+    if shown.error is not None:
+        return "incomplete" if is_cancelled(shown.error) else "error"
+    cut = head.closed_by in (EXPIRY, LIMIT) or cause == EXPIRY
+    unfinished = (
+        head.final and head.stream_type in _ENDED_BY_FINISH and not (shown.finish_reason or shown.output.terminal)
+    )
+    return "incomplete" if cut or unfinished or shown.output.incomplete else "success"
+
+
+def _money(attempts: Sequence[Attempt]) -> tuple[Json | None, float | None, Json | None]:
+    """Usage and cost are sums over attempts; cost is null if an attempt with usage is unpriced."""
+    usage: Json | None = None
+    for attempt in attempts:
+        if attempt.token_usage is not None:
+            usage = attempt.token_usage if usage is None else add_usage(usage, attempt.token_usage)
+    priced = [cost_of(attempt.cost, attempt.token_usage) for attempt in attempts]
+    unpriced = any(p is None and a.token_usage is not None for p, a in zip(priced, attempts, strict=True))
+    details = total_cost([p for p in priced if p is not None], unpriced=unpriced)
+    return usage, None if details is None or details["total"] is None else float(details["total"]), details
+
+
+def _listed(attempts: Sequence[Attempt]) -> list[Json]:
+    listed = []
+    for attempt in attempts:
+        price = cost_of(attempt.cost, attempt.token_usage)
+        listed.append(
+            {
+                "number": attempt.number,
+                "provider": attempt.provider,
+                "model": attempt.model,
+                "status": _attempt_status(attempt),
+                "finish_reason": attempt.finish_reason,
+                "token_usage": attempt.token_usage,
+                "cost": None if price is None else float(price.total),
+            }
+        )
+    return listed
+
+
+def _attempt_status(attempt: Attempt) -> str:
+    if attempt.error is not None:
+        return "incomplete" if is_cancelled(attempt.error) else "error"
+    ended = attempt.output.terminal or attempt.finish_reason is not None
+    return "success" if ended and not attempt.output.incomplete else "incomplete"
+
+
+def _delta(previous: Marker | None, usage: Json | None, cost: float | None) -> Json | None:
+    """Change of usage and cost against the revision before; null counts as 0."""
+    if previous is None:
+        return None
+    before, after = cost_of(previous.cost, None), cost_of(cost, None)
+    change = (after.total if after else 0) - (before.total if before else 0)
+    return {"token_usage": subtract_usage(usage, previous.token_usage), "cost": float(change)}

@@ -1,0 +1,134 @@
+"""Ports between the working set and what surrounds it: rows of the store, records in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from pipeline.core.segment import hour_prefix
+
+Row = tuple[bytes, bytes | None]
+Headers = list[tuple[str, bytes]]
+
+
+class Rows(Protocol):
+    """The store as of the last settled checkpoint; keys in byte order."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of a key."""
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins with `prefix`, from `start` on; the caller exhausts or drops the iterator at once."""
+
+
+class Incoming(Protocol):
+    """A source record; aiokafka's ConsumerRecord is one.  `timestamp` is the append time in ms."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Request id as the producer keyed it."""
+
+    @property
+    def value(self) -> bytes | None:
+        """A chunk, as JSON."""
+
+    @property
+    def offset(self) -> int:
+        """Source offset."""
+
+    @property
+    def timestamp(self) -> int:
+        """Append time, ms since the epoch."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Kafka headers."""
+
+
+class SourceRecord(NamedTuple):
+    """An Incoming made by hand: offline folds and tests."""
+
+    key: bytes | None
+    value: bytes | None
+    offset: int
+    timestamp: int
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Outgoing(NamedTuple):
+    """A record to send."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class DeadLetter(NamedTuple):
+    """A source record that was refused, untouched, with the reason (CONTRACT §3)."""
+
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    offset: int
+    timestamp: int
+
+    def outgoing(self, topic: str, partition: int) -> Outgoing:
+        """As it goes to the dead letter topic: original key, value and headers, then dl.*."""
+        added = {
+            "dl.reason": self.reason,
+            "dl.detail": self.detail,
+            "dl.topic": topic,
+            "dl.partition": partition,
+            "dl.offset": self.offset,
+            "dl.timestamp": self.timestamp,
+        }
+        headers = [*self.headers, *((name, str(value).encode()) for name, value in added.items())]
+        return Outgoing(self.key, self.value, headers)
+
+
+class Snapshot(NamedTuple):
+    """One checkpoint: all of it changes together or not at all (CONTRACT G1).
+
+    Attributes:
+        rows: for the requests changelog and the store, in this order; the checkpoint row is last.
+        markers: for the store; packed into one row of the marker changelog.
+        drop_hours: hours whose markers the store deletes as a range.
+        records, dead_letters: to send.
+        position: next source offset.
+    """
+
+    rows: list[Row]
+    markers: list[tuple[bytes, bytes]]
+    drop_hours: list[int]
+    records: list[Outgoing]
+    dead_letters: list[Outgoing]
+    position: int
+
+
+class MemoryRows:
+    """Rows in a dictionary, for folds without a store."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of a key."""
+        return self._rows.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins with `prefix`, from `start` on."""
+        return iter(sorted((k, v) for k, v in self._rows.items() if k.startswith(prefix) and k >= start))
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Apply a checkpoint."""
+        dropped = tuple(map(hour_prefix, snapshot.drop_hours))
+        for key in [key for key in self._rows if key.startswith(dropped)] if dropped else ():
+            del self._rows[key]
+        for key, value in [*snapshot.rows, *snapshot.markers]:
+            if value is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = value

@@ -1,0 +1,210 @@
+"""Rows of the requests table and of the marker log: keys and values (DESIGN §3).
+
+    b"s" request id NUL number   segment: the chunks that came between two checkpoints, with a head delta
+    b"m" hour request id         marker: what is remembered of a closed request, by the hour it closed
+    b"c"                         checkpoint: where the partition is
+
+The same bytes stand in the changelogs and in the store.  Values are msgpack; a chunk that cannot be encoded (lone
+surrogates, odd leaves) is kept as the JSON it came as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from schemas.chunk import Chunk
+from schemas.decode import STORED, decode
+
+SEGMENT: Final = b"s"
+MARKER: Final = b"m"
+CHECKPOINT_KEY: Final = b"c"
+
+MAX_SEGMENT: Final = 512 << 10
+"""Bytes of chunks in one segment row; several rows are written above it."""
+
+_HOUR_MS: Final = 3_600_000
+_NUMBER_BYTES: Final = 4
+
+Seen = list[tuple[int, int, int, list[int]]]
+
+
+class SegmentHead(msgspec.Struct, array_like=True, gc=False):
+    """Scalars of a head as of this segment, and the indexes that came with it.
+
+    Attributes:
+        seen_mask, done: hexadecimal, because msgpack integers end at 64 bits.
+        kept: the request is closed and its segments stay for a possible revision.
+        fresh: (attempt, kind, image, bounds) of the indexes that are new since the segment before.
+    """
+
+    stream_type: str
+    first_ms: int
+    last_ms: int
+    due: int
+    cause: str
+    attempt: int
+    seen_mask: str
+    done: str
+    terminal: bool
+    error: bool
+    error_final: bool
+    error_index: int
+    final: bool
+    bare_final: bool
+    images_total: int | None
+    total_at: tuple[int, int] | None
+    chunk_count: int
+    duplicates: int
+    conflicts: int
+    anomalies: int
+    size: int
+    truncated: bool
+    first_offset: int
+    last_offset: int
+    traceparent: str | None
+    closed_by: str | None
+    closed_at: int
+    first_closed_at: int
+    revision: int
+    poisoned: bool
+    kept: bool
+    fresh: Seen
+
+
+class Marker(msgspec.Struct, array_like=True):
+    """What is remembered of a closed request for marker_retention (CONTRACT §4).
+
+    Attributes:
+        closed_by, complete, closed_at: of revision 0.
+        span: first and last payload timestamp, µs since the epoch.
+        seen: indexes by attempt, kind and image.
+        segments: how many are kept for a revision; 0 when none is possible.
+        total: segments ever written, so that numbers are not used twice.
+        token_usage, cost: of the latest record, for the delta of the next.
+        reused: a second request under this id was seen: chunks outside the span are refused.
+    """
+
+    stream_type: str
+    closed_by: str
+    complete: bool
+    closed_at: int
+    revision: int
+    span: tuple[int, int]
+    seen: Seen
+    segments: int
+    digest: str
+    token_usage: dict[str, Any] | None = None
+    cost: float | None = None
+    reused: bool = False
+
+
+class Checkpoint(msgspec.Struct, array_like=True):
+    """Where a partition is: the truth, before the consumer group (DESIGN §4)."""
+
+    position: int
+    clock: int
+    sequence: int
+    lineage: bytes
+    swept_hour: int
+    dropped_hour: int
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack_head: Final = msgspec.msgpack.Decoder(tuple[SegmentHead, msgspec.Raw]).decode
+_unpack_chunks: Final = msgspec.msgpack.Decoder(tuple[Any, list[tuple[int, STORED | bytes]]]).decode
+unpack_marker: Final = msgspec.msgpack.Decoder(Marker).decode
+unpack_checkpoint: Final = msgspec.msgpack.Decoder(Checkpoint).decode
+_unpack_pairs: Final = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]]).decode
+
+
+def segment_prefix(request_id: bytes) -> bytes:
+    """Prefix of all segment keys of a request; an id has no control characters, so NUL ends it."""
+    return SEGMENT + request_id + b"\0"
+
+
+def segment_key(request_id: bytes, number: int) -> bytes:
+    """Key of one segment."""
+    return segment_prefix(request_id) + number.to_bytes(_NUMBER_BYTES, "big")
+
+
+def split_segment_key(key: bytes) -> tuple[bytes, int]:
+    """(request id, number) of a segment key."""
+    return key[1 : -_NUMBER_BYTES - 1], int.from_bytes(key[-_NUMBER_BYTES:], "big")
+
+
+def hour_of(ms: int) -> int:
+    """The hour in which a marker is kept."""
+    return ms // _HOUR_MS
+
+
+def hour_prefix(hour: int) -> bytes:
+    """Prefix of the markers of an hour."""
+    return MARKER + hour.to_bytes(4, "big")
+
+
+def marker_key(request_id: bytes, hour: int) -> bytes:
+    """Key of a marker."""
+    return hour_prefix(hour) + request_id
+
+
+def pack(value: Any) -> bytes:
+    """Encode a Marker or Checkpoint."""
+    return _pack(value)
+
+
+def pack_segments(head: SegmentHead, chunks: list[Chunk], offsets: list[int], size: int) -> Iterator[bytes]:
+    """Values of the segments that hold these chunks, in order; all but the first repeat the head without `fresh`.
+
+    Args:
+        head: of the moment.
+        chunks: not yet in a segment.
+        offsets: their source offsets.
+        size: an upper bound of their bytes; only above MAX_SEGMENT are they measured one by one.
+    """
+    entries = [(offset, _entry(chunk)) for offset, chunk in zip(offsets, chunks, strict=True)]
+    groups = [entries] if size <= MAX_SEGMENT else list(_groups(entries))
+    for group in groups or [[]]:
+        yield _pack((head, group))
+        head.fresh = []
+
+
+def _entry(chunk: Chunk) -> Chunk | bytes:
+    return chunk if chunk.original is None else chunk.original
+
+
+def _groups(entries: list[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    group: list[tuple[int, Any]] = []
+    size = 0
+    for entry in entries:
+        length = len(_pack(entry))
+        if group and size + length > MAX_SEGMENT:
+            yield group
+            group, size = [], 0
+        group.append(entry)
+        size += length
+    if group:
+        yield group
+
+
+def unpack_head(value: bytes) -> SegmentHead:
+    """The head of a segment, without decoding its chunks."""
+    return _unpack_head(value)[0]
+
+
+def unpack_chunks(value: bytes) -> Iterator[tuple[int, Chunk]]:
+    """(source offset, chunk) of a segment, in order of arrival."""
+    for offset, chunk in _unpack_chunks(value)[1]:
+        yield offset, decode(chunk) if isinstance(chunk, bytes) else chunk
+
+
+def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The markers of one checkpoint as one row of the marker changelog."""
+    return _pack(list(markers))
+
+
+def unpack_markers(value: bytes) -> list[tuple[bytes, bytes]]:
+    """(store key, value) of the markers in a row of the marker changelog."""
+    return _unpack_pairs(value)

@@ -1,0 +1,156 @@
+"""Chat and text completions: chunks of one attempt -> Output.
+
+The fold of chat chunks is the hot loop of the program: a plain text delta takes no function call.
+Imports pipeline.core and the contract only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipeline.core.error import payload_error
+from pipeline.core.output import Output
+from pipeline.core.streams.answer import Answer
+from schemas.chunk import ChatStreamChunk, StreamType, TextStreamChunk
+from schemas.payload import ChatChoice, ChatResponse
+
+
+def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
+    """Fold the chat chunks of one attempt; `text` beside a delta is not content (S-CHAT-2)."""
+    first = Answer(0)
+    answers = {0: first}
+    times: list[datetime] = []
+    say, stamp = first.content.append, times.append
+    faulty: ChatResponse | None = None
+    for chunk in chunks:
+        response = chunk.response
+        if response is None or chunk.error is not None:
+            continue
+        if response.error:
+            faulty = response
+        choices = response.choices
+        if not choices:
+            continue
+        if len(choices) == 1:
+            choice = choices[0]
+            delta = choice.delta
+            if (
+                delta is not None
+                and not choice.index
+                and isinstance(content := delta.content, str)
+                and not delta.tool_calls
+                and not delta.reasoning
+                and not delta.reasoning_content
+                and not delta.reasoning_details
+                and not delta.refusal
+                and delta.audio is None
+                and not delta.annotations
+            ):
+                if content:
+                    say(content)
+                    stamp(chunk.timestamp)
+                if delta.role:
+                    first.role = delta.role
+                if choice.finish_reason:
+                    first.finish_reason = choice.finish_reason
+                if choice.logprobs is not None:
+                    first.log(choice.logprobs)
+                first.seen = True
+                continue
+        if _add_chat(answers, choices):
+            stamp(chunk.timestamp)
+    return _output(answers, times, faulty, StreamType.CHAT)
+
+
+def fold_text(chunks: Sequence[TextStreamChunk]) -> Output:
+    """Fold the text completion chunks of one attempt: `text` is the content, the last log-probs win (S-TEXT-1)."""
+    answers: dict[int, Answer] = {}
+    times: list[datetime] = []
+    faulty: ChatResponse | None = None
+    for chunk in chunks:
+        response = chunk.response
+        if response is None or chunk.error is not None:
+            continue
+        if response.error:
+            faulty = response
+        if response.choices and _add_text(answers, response.choices):
+            times.append(chunk.timestamp)
+    return _output(answers, times, faulty, StreamType.TEXT)
+
+
+def has_chat_content(response: ChatResponse) -> bool:
+    """Whether a chat payload carries text, reasoning, refusal, a tool call or audio."""
+    return bool(response.choices) and _add_chat({}, response.choices or [])
+
+
+def has_text_content(response: ChatResponse) -> bool:
+    """Whether a text completion payload carries text."""
+    return bool(response.choices) and _add_text({}, response.choices or [])
+
+
+def _add_chat(answers: dict[int, Answer], choices: Sequence[ChatChoice]) -> bool:
+    found = False
+    for choice in choices:
+        answer = _answer(answers, choice)
+        if choice.delta is not None:
+            found |= answer.add(choice.delta)
+        if choice.logprobs is not None:
+            answer.log(choice.logprobs)
+    return found
+
+
+def _add_text(answers: dict[int, Answer], choices: Sequence[ChatChoice]) -> bool:
+    found = False
+    for choice in choices:
+        answer = _answer(answers, choice)
+        if choice.text:
+            answer.content.append(choice.text)
+            found = True
+        elif choice.text is None and choice.delta is not None:
+            found |= answer.add(choice.delta)
+        if choice.logprobs is not None:
+            answer.logprobs = choice.logprobs
+    return found
+
+
+def _answer(answers: dict[int, Answer], choice: ChatChoice) -> Answer:
+    """The answer that a choice belongs to, by its index (S-CHAT-7); its finish_reason is noted unchanged (S-FIN-1)."""
+    index = choice.index or 0
+    answer = answers.get(index)
+    if answer is None:
+        answer = answers[index] = Answer(index)
+    answer.seen = True
+    if choice.finish_reason:
+        answer.finish_reason = choice.finish_reason
+    return answer
+
+
+def _output(
+    answers: dict[int, Answer], times: list[datetime], faulty: ChatResponse | None, stream_type: StreamType
+) -> Output:
+    """The output is that of choice 0, or of the lowest index when there is no 0; `choices` only when there are more."""
+    output = Output(content_times=times)
+    seen = [answers[index] for index in sorted(answers) if answers[index].seen]
+    if faulty is not None:
+        output.error, output.anomalies = payload_error(stream_type, faulty)
+    if not seen:
+        return output
+    chosen = next((answer for answer in seen if answer.index == 0), seen[0])
+    output.anomalies += sum(answer.odd for answer in seen)
+    output.output_message = chosen.message()
+    output.tool_calls = output.output_message.get("tool_calls")
+    output.finish_reason = chosen.finish_reason
+    output.logprobs = chosen.logprobs
+    output.terminal = any(answer.finish_reason is not None for answer in seen)
+    if len(seen) > 1:
+        output.choices = [
+            {
+                "index": answer.index,
+                "message": output.output_message if answer is chosen else answer.message(),
+                "finish_reason": answer.finish_reason,
+                "logprobs": answer.logprobs,
+            }
+            for answer in seen
+        ]
+    return output

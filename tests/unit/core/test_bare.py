@@ -1,0 +1,81 @@
+"""Chunks without content: what stays, what goes, and that the result can be stored."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.core.bare import bare
+from schemas.chunk import Chunk
+from schemas.decode import STORED, decode
+from tests.chunk import AUDIO, CHAT, IMAGE, RESPONSES, TEXT, TRANSCRIPTION, Document, chat, chunk, encoded, error, marker
+
+SECRET = "secret"
+PAYLOADS: dict[str, Document] = {
+    CHAT: {"choices": [{"index": 0, "delta": {"content": SECRET, "reasoning": SECRET}, "finish_reason": "stop"}]},
+    TEXT: {"choices": [{"index": 0, "text": SECRET, "finish_reason": "stop"}]},
+    AUDIO: {"type": "speech.audio.delta", "audio": "c2VjcmV0"},
+    IMAGE: {"type": "image_generation.completed", "b64_json": SECRET, "revised_prompt": SECRET},
+    TRANSCRIPTION: {"type": "transcript.text.done", "text": SECRET},
+    RESPONSES: {"type": "response.output_text.delta", "delta": SECRET, "output_index": 3},
+}
+ENVELOPE = {"cost": 0.5, "labels": {"tenant": "t"}, "is_final": True, "provider": "p", "model": "m", "attempt": 2}
+
+
+def stripped(document: Document, *, captured: bool = False) -> Chunk:
+    """The chunk of a document without its content."""
+    return bare(decode(encoded(document)), captured=captured)
+
+
+@pytest.mark.parametrize("stream_type", PAYLOADS)
+def test_content_goes_and_the_bill_stays(stream_type: str) -> None:
+    """Of every stream type: nothing of the content, all of the envelope (G7)."""
+    document = chunk(4, PAYLOADS[stream_type], stream_type=stream_type, raw_request={"prompt": SECRET}, **ENVELOPE)
+
+    left = stripped(document)
+
+    assert SECRET not in str(left)
+    assert {name: getattr(left, name) for name in ENVELOPE} == ENVELOPE
+    assert (left.chunk_index, left.timestamp, left.raw_request) == (4, decode(encoded(document)).timestamp, None)
+    assert left.response is not None
+
+
+def test_the_chunk_itself_stays_as_it_is() -> None:
+    """A repeat is compared with the whole first delivery before anything is taken from it."""
+    whole = decode(encoded(chat(0, SECRET)))
+
+    bare(whole, captured=True)
+
+    assert whole == decode(encoded(chat(0, SECRET)))
+
+
+def test_past_a_limit_the_raw_request_stays() -> None:
+    """Its n decides when the request ends."""
+    assert stripped(chat(0, SECRET, raw_request={"n": 2}), captured=True).raw_request == {"n": 2}
+
+
+@pytest.mark.parametrize("document", [marker(3), error(3)], ids=["marker", "error"])
+def test_what_has_no_response_is_only_copied(document: Document) -> None:
+    """Markers and errors have no content."""
+    assert stripped(document) == decode(encoded(document))
+
+
+def test_odd_chunks_become_plain_ones() -> None:
+    """The bytes that an odd chunk came as are content, and its oddness was counted before."""
+    left: Any = stripped(chunk(0, {"choices": [{"delta": {"content": SECRET}}], "model": 5, "usage": {"total_tokens": 7}}))
+
+    assert (left.original, left.anomalies, left.response.usage) == (None, 0, {"total_tokens": 7})
+    assert SECRET not in str(left)
+
+
+@pytest.mark.parametrize("stream_type", PAYLOADS)
+def test_the_result_can_be_stored(stream_type: str) -> None:
+    """Half characters in what stays are made whole, so that a checkpoint can encode it (G4, S-CHAT-9)."""
+    document = chunk(0, PAYLOADS[stream_type], stream_type=stream_type, model="m", labels={"tenant": "t"})
+    value = encoded(document).replace(b'"m"', b'"m\\ud83d"').replace(b'"t"', b'"\\ude00"')
+
+    left = bare(decode(value), captured=False)
+
+    packed = msgspec.msgpack.encode(left)
+    assert msgspec.msgpack.decode(packed, type=STORED) == left
+    assert (left.model, left.labels) == ("m\ufffd", {"tenant": "\ufffd"})

@@ -1,0 +1,117 @@
+"""A head comes back from its segments as it was, however many there are."""
+
+import random
+
+import pytest
+
+from pipeline.core.admission import admit
+from pipeline.core.head import MAIN_RUN, Head
+from pipeline.core.identity import Slot
+from pipeline.core.policy import Policy
+from pipeline.core.restore import flat, head_of, merge, segment_head, settle_run
+from pipeline.core.segment import SegmentHead, pack_segments, unpack_head
+from schemas.decode import decode
+from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
+
+POLICY = Policy()
+NOT_STORED = {
+    "chunks", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start", "plain", "oldest",
+    "saved_size",
+}  # fmt: skip
+STREAM = [
+    *(chat(index, "a", choice=index % 3) for index in range(8)),
+    *(chat(index, "b", attempt=1) for index in (0, 2, 5)),
+    error(9),
+    chat(6, finish="stop", attempt=1, raw_request={"n": 2}),
+    usage(8, attempt=1),
+    marker(3, is_final=False),
+]
+
+
+def after(head: Head, *chunks: Document) -> Head:
+    """Admit chunks to a head."""
+    for offset, document in enumerate(chunks, len(head.offsets)):
+        value = encoded(document)
+        admit(head, decode(value), 5 * offset, offset, len(value), POLICY)
+    return head
+
+
+def saved(head: Head) -> SegmentHead:
+    """What a segment keeps of a head, read back from its bytes; what is fresh is saved then."""
+    (value,) = pack_segments(segment_head(head, kept=False), [], [], 0)
+    head.fresh = {}
+    return unpack_head(value)
+
+
+def facts(head: Head) -> dict[str, object]:
+    """All that a restore must bring back."""
+    head.flush_run()
+    head.note_offset()
+    return {name: getattr(head, name) for name in Head.__slots__ if name not in NOT_STORED}
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [3, 9], list(range(1, len(STREAM)))])
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_a_head_comes_back_from_any_number_of_segments(cuts: list[int], seed: int | None) -> None:
+    """Scalars are those of the last segment, indexes those of all."""
+    chunks = STREAM if seed is None else random.Random(seed).sample(STREAM, len(STREAM))
+    head, segments, start = Head("r-1", CHAT, now=0, offset=0), list[SegmentHead](), 0
+    for end in [*cuts, len(chunks)]:
+        after(head, *chunks[start:end])
+        segments.append(saved(head))
+        start = end
+
+    again = head_of("r-1", segments)
+
+    assert facts(again) == facts(head)
+    assert (again.request_id, again.segments, again.saved_size) == ("r-1", len(segments), head.size)
+
+
+@pytest.mark.parametrize("indexes", [[0, 1, 2], [1, 2], [0, 5, 6], [7]])
+def test_the_run_goes_on_after_a_restore(indexes: list[int]) -> None:
+    """What was seen stays seen, and the next index is new."""
+    head = after(Head("r-1", CHAT, now=0, offset=0), *(chat(index, "a") for index in indexes))
+
+    again = head_of("r-1", [saved(head)])
+
+    assert not any(again.remember(MAIN_RUN, index) for index in indexes)
+    assert again.remember(MAIN_RUN, max(indexes) + 1)
+    assert again.next_index == max(indexes) + 2
+
+
+def test_a_head_without_data_begins_its_run_at_0() -> None:
+    """A marker alone leaves the main slot empty."""
+    again = head_of("r-1", [saved(after(Head("r-1", CHAT, now=0, offset=0), marker(4, is_final=False)))])
+
+    assert (again.run_start, again.next_index) == (0, 0)
+    assert again.remember(MAIN_RUN, 0)
+
+
+def test_bounds_can_be_stored_and_merged() -> None:
+    """Merging is a union: what is there stays."""
+    seen = {Slot(0, 0, -1): [0, 2], Slot(1, 0, -1): [5, 6]}
+
+    merge(seen, [(0, 0, -1, [2, 4, 9, 10]), (2, 3, 1, [0, 1])])
+
+    assert seen == {Slot(0, 0, -1): [0, 4, 9, 10], Slot(1, 0, -1): [5, 6], Slot(2, 3, 1): [0, 1]}
+    assert flat({Slot(1, 0, -1): [5, 6]}) == [(1, 0, -1, [5, 6])]
+
+
+def test_stored_bounds_are_a_copy() -> None:
+    """A head that goes on does not change what was stored."""
+    seen = {Slot(0, 0, -1): [0, 2]}
+
+    stored = flat(seen)
+    seen[Slot(0, 0, -1)].append(9)
+
+    assert stored == [(0, 0, -1, [0, 2])]
+
+
+def test_settling_the_run_moves_it_to_the_top() -> None:
+    """The run begins where the bounds of the main slot end."""
+    head = Head("r-1", CHAT, now=0, offset=0)
+    head.seen[MAIN_RUN] = [0, 3, 7, 9]
+
+    settle_run(head)
+
+    assert (head.run_start, head.next_index) == (9, 9)
