@@ -1,0 +1,308 @@
+"""The local store: one RocksDB per partition, a cache of the changelogs that may be deleted at any time.
+
+Written only after a commit, in one batch with where in the changelogs it stands; without a write-ahead log, because
+what a crash takes is read again from the changelog. All databases of a process share one budget of memory. Imports
+rocksdict, msgspec, the core's row formats and Faust's store class.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from faust.stores import rocksdb
+from faust.types import TP
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from pipeline.core.rows import Row
+from pipeline.core.segment import hour_prefix
+from pipeline.engine.config import MIB
+from pipeline.engine.noise import LIBRARY
+from pipeline.errors import OurFault
+
+FORMAT: Final = 1
+"""Of the rows and of Meta; a store of another format is wiped."""
+
+META_KEY: Final = b"\0meta"
+"""Local only, never in a changelog; sorts before every row."""
+
+CACHE_BYTES: Final = 128 * MIB
+"""Blocks, indexes, bloom filters and write buffers of all partitions together."""
+
+BUFFER_BYTES: Final = 64 * MIB
+"""Of those at most, write buffers: above it the fullest is written out."""
+
+FLUSH_SECONDS: Final = 300.0
+"""A quiet partition is written out so often, so that a restart reads little again."""
+
+BLOOM_BITS: Final = 10
+"""Per key, one false positive in a hundred: a new request id is looked up in up to 25 hours of markers."""
+
+
+class Meta(msgspec.Struct, array_like=True, frozen=True):
+    """Where a store stands.
+
+    Attributes:
+        format: FORMAT.
+        lineage: random id of the changelog partition's life, carried by every checkpoint row.
+        cluster: Kafka's id of the cluster.
+        checkpoint: changelog offset of the last checkpoint row in the store.
+        offset: next changelog offset.
+        markers: next marker changelog offset.
+        saved_at: seconds since the epoch.
+    """
+
+    format: int
+    lineage: bytes
+    cluster: str
+    checkpoint: int
+    offset: int
+    markers: int
+    saved_at: float
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(Meta).decode
+
+
+class Memory:
+    """The budget that all databases of a process share."""
+
+    def __init__(self, cache: int = CACHE_BYTES, buffers: int = BUFFER_BYTES) -> None:
+        """Sizes in bytes; write buffers count against the cache."""
+        self._cache = Cache(cache)
+        self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(buffers, False, self._cache)  # noqa: FBT003 (rocksdict takes positions only)
+
+    @property
+    def used(self) -> int:
+        """Bytes in use by all databases."""
+        return self._cache.get_usage()
+
+    def options(self) -> Options:
+        """Options of one database."""
+        table = BlockBasedOptions()
+        table.set_block_cache(self._cache)
+        table.set_bloom_filter(BLOOM_BITS, block_based=False)
+        table.set_cache_index_and_filter_blocks(v=True)
+        table.set_pin_l0_filter_and_index_blocks_in_cache(v=True)
+        options = Options(raw_mode=True)
+        options.create_if_missing(create_if_missing=True)
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_manager(self._buffers)
+        options.set_write_buffer_size(16 * MIB)
+        options.set_max_write_buffer_number(3)
+        options.set_max_open_files(128)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_keep_log_file_num(2)
+        options.set_max_log_file_size(MIB)
+        options.set_stats_dump_period_sec(0)
+        return options
+
+
+class Database:
+    """One partition's rows; implements `pipeline.core.rows.Rows`."""
+
+    def __init__(self, path: Path, memory: Memory) -> None:
+        """Open or create.
+
+        Raises:
+            OurFault: The files can't be opened.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = Rdict(str(path), memory.options())
+        except Exception as error:
+            raise OurFault(f"can't open the store {path}", hint=_first_line(error)) from error
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # the stub calls this attribute a method
+        self._flushed = time.monotonic()
+        self.meta = _read_meta(self._db.get(META_KEY))
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of a key."""
+        return self._db.get(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins with `prefix`, from `start` on, in key order.
+
+        Bounded above, so that RocksDB does not walk over a neighbour's tombstones to the next living key.
+        """
+        bounds = ReadOptions()
+        bounds.set_iterate_upper_bound(_after(prefix))
+        yield from self._db.items(from_key=max(prefix, start), read_opt=bounds)
+
+    def write(
+        self,
+        rows: Iterable[Row],
+        meta: Meta,
+        *,
+        markers: Iterable[tuple[bytes, bytes]] = (),
+        drop_hours: Iterable[int] = (),
+        without: AbstractSet[bytes] = frozenset(),
+    ) -> None:
+        """Apply rows, markers and where the store then stands, all or nothing.
+
+        Args:
+            rows: Of the requests changelog; None deletes.
+            meta: Where the store stands afterwards.
+            markers: Store keys and values.
+            drop_hours: Hours whose markers go, before `markers` come.
+            without: Keys that are no rows of the store.
+
+        Raises:
+            OurFault: The disk does not take it.
+        """
+        batch = WriteBatch(raw_mode=True)
+        for hour in drop_hours:
+            batch.delete_range(hour_prefix(hour), hour_prefix(hour + 1))
+        put, delete = batch.put, batch.delete
+        for key, value in rows:
+            if value is None:
+                delete(key)
+            elif key not in without:
+                put(key, value)
+        for key, value in markers:
+            put(key, value)
+        put(META_KEY, _pack(meta))
+        try:
+            self._db.write(batch, self._unlogged)
+            self._flush_sometimes()
+        except Exception as error:
+            raise OurFault(f"can't write the store {self.path}", hint=_first_line(error)) from error
+        self.meta = meta
+
+    def _flush_sometimes(self) -> None:
+        now = time.monotonic()
+        if now - self._flushed > FLUSH_SECONDS:
+            self._flushed = now
+            self._db.flush(wait=False)
+
+    def close(self) -> None:
+        """Write out what is in memory and let go of the files."""
+        self._db.flush()
+        self._db.close()
+
+
+class RequestStore(rocksdb.Store):
+    """Faust's RocksDB store, except that the engine decides when a database is opened, closed or wiped.
+
+    Replaces of faust.stores.rocksdb.Store: `on_rebalance` (opens databases before the old owner is fenced and leaves
+    closing to the garbage collector), `persisted_offset` and `set_persisted_offset` (written apart from the rows),
+    `apply_changelog_batch` (Faust's recovery), `_db_for_partition` and `_dbs_for_actives` (know no Database).
+    """
+
+    logger = LIBRARY
+    memory: Memory
+    """Set once by the app, before any partition is opened."""
+
+    def database(self, partition: int) -> Database:
+        """The open database of a partition; opened if it is not."""
+        if partition not in self._dbs:
+            self._dbs[partition] = Database(self.partition_path(partition), self.memory)
+        return self._dbs[partition]  # type: ignore[no-any-return]  # Faust's mapping knows only its own classes
+
+    def close_database(self, partition: int) -> None:
+        """Close a partition's database if it is open."""
+        database = self._dbs.pop(partition, None)
+        if database is not None:
+            database.close()
+
+    def replace_database(self, partition: int) -> Database:
+        """Start an empty database; the old one stays aside until `drop_aside`, it may turn out to be the last copy."""
+        self.close_database(partition)
+        path, aside = self.partition_path(partition), self.aside(partition)
+        if aside.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(aside)
+        return self.database(partition)
+
+    def aside(self, partition: int) -> Path:
+        """Where a database that was not trusted is kept."""
+        return self.partition_path(partition).with_suffix(".distrusted")
+
+    def drop_aside(self, partition: int) -> None:
+        """The changelog was whole: the database that was not trusted is not needed."""
+        shutil.rmtree(self.aside(partition), ignore_errors=True)
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Next changelog offset of a partition that is open here."""
+        database = self._dbs.get(tp.partition)
+        return database.meta.offset if database is not None and database.meta is not None else None
+
+    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+        """Refused: only a checkpoint moves the offset, together with its rows."""
+        raise RuntimeError("the store is written by checkpoints only")
+
+    def apply_changelog_batch(self, batch: Any, to_key: Any, to_value: Any) -> None:
+        """Refused, unless there is nothing to apply: the engine restores by itself."""
+        if list(batch):
+            raise RuntimeError("the store is restored by the engine, not by Faust's recovery")
+
+    def _db_for_partition(self, partition: int) -> Any:
+        return self.database(partition)
+
+    def _dbs_for_actives(self) -> Iterator[Any]:
+        yield from self._dbs.values()
+
+    def _get(self, key: bytes) -> bytes | None:
+        found = (database.get(key) for database in self._dbs.values())
+        return next((value for value in found if value is not None), None)
+
+    def _contains(self, key: bytes) -> bool:
+        return self._get(key) is not None
+
+    def _visible_items(self, db: Any) -> Iterator[tuple[bytes, bytes]]:
+        yield from db.scan(b"s")
+
+    def _visible_keys(self, db: Any) -> Iterator[bytes]:
+        return (key for key, _ in self._visible_items(db))
+
+    def _visible_values(self, db: Any) -> Iterator[bytes]:
+        return (value for _, value in self._visible_items(db))
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Nothing: opened once the old owner is fenced, closed before the revocation ends."""
+
+    async def stop(self) -> None:
+        """Close what is open."""
+        for partition in list(self._dbs):
+            self.close_database(partition)
+
+
+def _read_meta(raw: bytes | None) -> Meta | None:
+    """What a store says of itself; a text that can't be read is that of an unknown format."""
+    if raw is None:
+        return None
+    try:
+        return _unpack(raw)
+    except msgspec.MsgspecError:
+        return Meta(-1, b"", "", 0, 0, 0, 0.0)
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key after all that begin with `prefix`, which is not made of 0xff alone."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,184 @@
+"""A worker process: check, start Faust in this process, run until a signal or until all is drained, leave in time.
+
+Owns the event loop, signals and the exit status. Imports the app, preflight and `pipeline.settings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import faust
+
+from pipeline.engine.app import EngineApp, create_app
+from pipeline.engine.config import Config, Timing, configure
+from pipeline.engine.failpoint import arm_from
+from pipeline.engine.noise import LIBRARY, on_loop_error, quiet
+from pipeline.engine.preflight import Cluster, preflight
+from pipeline.engine.slot import claim
+from pipeline.engine.watchdog import EXIT, LoopWatch
+from pipeline.errors import OK, BrokerFault
+from pipeline.log import get_logger
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+FIRST_WAIT: Final = 0.5
+LONGEST_WAIT: Final = 10.0
+"""Seconds between two attempts to reach Kafka at the start."""
+
+REMIND_SECONDS: Final = 60.0
+
+DRAIN_LOOKS: Final = 3
+"""A topic counts as drained when it was so this often in a row: what closed between two looks is seen at the next."""
+
+DRAIN_SECONDS: Final = 0.2
+
+YOUNG: Final = 50_000
+"""Allocations between two collections of young objects: heads live long, and looking at them often costs much."""
+
+
+class EngineWorker(faust.Worker):
+    """Faust's worker without its signal handlers, ours are there before it starts; and silent on stdout."""
+
+    logger = LIBRARY
+
+    def install_signal_handlers(self) -> None:
+        """Nothing; replaces mode.worker.Worker.install_signal_handlers."""
+
+
+def run(settings: Settings, *, drain: bool = False, instance: str | None = None, timing: Timing | None = None) -> int:
+    """Run a worker until SIGTERM or SIGINT; logging is set up by the caller.
+
+    A failure that could lose or double records does not come back from here: it is logged in one line and the process
+    ends with status 70, to be started again.
+
+    Args:
+        settings: Of the ledger.
+        drain: Stop when every chunk that can be read is folded, and no request is closing.
+        instance: Static membership: a name in the group that is this worker's again after a restart, so that its
+            partitions wait for it instead of moving.
+        timing: Other times than the defaults, for tests.
+
+    Returns:
+        Exit status: 0.
+
+    Raises:
+        UsageError: data_dir, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
+        TopicDrift: The topics would break a promise.
+    """
+    arm_from(os.environ)
+    quiet()
+    config = configure(settings, instance=instance, timing=timing)
+    slot = claim(config.data_dir, config.group)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_Worker(config, slot.path, drain=drain).run())
+    finally:
+        slot.release()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster loop where there is one."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 (not there on Windows)
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+class _Worker:
+    """One run."""
+
+    def __init__(self, config: Config, directory: Any, *, drain: bool) -> None:
+        self._config, self._directory, self._drain = config, directory, drain
+        self._stop = asyncio.Event()
+        self._signalled = 0.0
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(on_loop_error)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        cluster = await self._reach()
+        if cluster is None:
+            return OK
+        watch = LoopWatch(self._config.timing.blocked)
+        watch.start(loop)
+        try:
+            return await self._serve(cluster)
+        finally:
+            watch.stop()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        log.info("stopping", signal=number.name)
+        self._stop.set()
+
+    async def _reach(self) -> Cluster | None:
+        """What preflight finds, as soon as Kafka answers; None if a signal comes first."""
+        wait, told = FIRST_WAIT, 0.0
+        while not self._stop.is_set():
+            try:
+                return await preflight(self._config)
+            except BrokerFault as error:
+                now = time.monotonic()
+                if not told or now - told > REMIND_SECONDS:
+                    told = now
+                    log.warning("waiting for Kafka", reason=error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+        return None
+
+    async def _serve(self, cluster: Cluster) -> int:
+        """Run the app until it is told to stop."""
+        app = create_app(self._config, cluster, self._directory)
+        worker = EngineWorker(app, quiet=True, override_logging=False, redirect_stdouts=False)
+        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+        gc.set_threshold(YOUNG, 20, 20)
+        log.info("starting", ledger=self._config.group, partitions=cluster.partitions, data_dir=self._directory)
+        worker.spinner = None
+        running: asyncio.Future[Any] = asyncio.create_task(worker.start())
+        waits: list[asyncio.Future[Any]] = [asyncio.create_task(self._stop.wait())]
+        if self._drain:
+            waits.append(asyncio.create_task(_drained(app)))
+        await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
+        crash = app.crash_reason or worker.crash_reason
+        if crash is not None or (running.done() and not self._stop.is_set()):
+            app.engine.fail(crash or RuntimeError("Faust stopped by itself"))
+        await self._leave(app, worker, running)
+        log.info("stopped", **app.engine.figures())
+        return OK
+
+    async def _leave(self, app: EngineApp, worker: EngineWorker, running: asyncio.Future[Any]) -> None:
+        """Last checkpoints, leave the group; whatever of Faust hangs after that is left behind (FAUST R3)."""
+        try:
+            async with asyncio.timeout(self._config.timing.leave):
+                await worker.stop()
+                await app.engine.stop()
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+        except TimeoutError:
+            unfinished = sorted(app.engine.owned)
+            log.warning("not stopped in time, leaving", partitions=unfinished)
+            sys.stderr.flush()
+            os._exit(EXIT if unfinished else OK)
+
+
+async def _drained(app: EngineApp) -> None:
+    """Returns when all is drained."""
+    looks = 0
+    while looks < DRAIN_LOOKS:
+        await asyncio.sleep(DRAIN_SECONDS)
+        looks = looks + 1 if await app.engine.drained() else 0

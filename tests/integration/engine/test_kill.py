@@ -1,0 +1,79 @@
+"""Exactly once over SIGKILL: in mid-stream, with the same and with an emptied data directory (issue 3, G1)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from pipeline.settings import Settings
+from tests.integration.engine.harness import (
+    QUICK,
+    Worker,
+    committed,
+    expectations,
+    interleaved,
+    records,
+    send,
+    streams,
+)
+
+pytestmark = pytest.mark.usefixtures("ledger_topics")
+
+
+@pytest.mark.parametrize("directory", ["kept", "emptied"])
+def test_a_killed_worker_loses_nothing_and_repeats_nothing(
+    brisk: Settings, tmp_path: Path, directory: Literal["kept", "emptied"]
+) -> None:
+    """Two kills while chunks flow: each request has one record, equal to what was sent.
+
+    The worker is a static member, so that its partitions come back to it at once.
+    """
+    made = streams(300, seed=3)
+
+    async def scenario() -> None:
+        chunks = interleaved(made, together=40, seed=3)
+        sending = asyncio.create_task(send(brisk, chunks, per_second=450))
+        for number in range(3):
+            worker = Worker(brisk, tmp_path / f"log{number}", timing=QUICK, instance="one")
+            try:
+                await asyncio.to_thread(worker.wait_for, "folded", count=1 if number == 2 else 10)
+                if number == 2:
+                    await sending
+                    await committed(brisk, brisk.record_topic, at_least=len(made))
+            finally:
+                worker.kill()
+            if directory == "emptied":
+                shutil.rmtree(brisk.data_dir)
+
+    asyncio.run(scenario())
+    assert expectations(made) == records(brisk, at_least=len(made))
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "checkpoint.after_send",
+        "checkpoint.before_commit",
+        "checkpoint.after_commit",
+        "checkpoint.after_store",
+        "restore.after_fence",
+        "restore.after_load",
+    ],
+)
+def test_a_crash_inside_a_checkpoint_or_restore_changes_nothing(
+    brisk: Settings, tmp_path: Path, failpoint: str
+) -> None:
+    """Killed at a named point, the next worker comes to the same records."""
+    made = streams(20, seed=5)
+    asyncio.run(send(brisk, interleaved(made, together=10, seed=5)))
+    crashing = Worker(brisk, tmp_path / "crash", timing=QUICK, failpoints=failpoint, instance="one")
+    assert crashing.wait() == -9
+    worker = Worker(brisk, tmp_path / "log", timing=QUICK, instance="one")
+    try:
+        assert expectations(made) == records(brisk, at_least=len(made))
+    finally:
+        worker.kill()
