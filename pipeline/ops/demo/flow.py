@@ -1,0 +1,215 @@
+"""The demo from start to end: Kafka, topics, worker, chunks, records, audit; and nothing of it left behind.
+
+Owns the order of things, the settings of the demo's ledger, and cleaning up, however it ends. Imports its siblings, the
+tools of `pipeline.ops` and `pipeline.settings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import signal
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, KafkaUnreachable
+from pipeline.ops.demo.audit import Source, audit
+from pipeline.ops.demo.progress import Steps
+from pipeline.ops.demo.reader import read_all, reading, remove
+from pipeline.ops.demo.report import Outcome, as_json, as_text
+from pipeline.ops.demo.streams import Stream, deliveries, streams
+from pipeline.ops.demo.worker import Worker
+from pipeline.ops.kafka import embedded
+from pipeline.ops.produce import produce
+from pipeline.ops.topics import create, definitions
+from pipeline.settings import NAMES, Settings, client
+
+RECORD_SECONDS: Final = 120.0
+"""Deadline for the last record, counted from the last chunk: ten times what it takes on two cores."""
+
+PARTITIONS: Final = 4
+CHECKPOINT_MS: Final = 200
+SESSION_MS: Final = 8_000
+"""How long the demo waits for streams that never end."""
+GRACE_MS: Final = 5_000
+"""Longer than a busy machine takes to send all chunks, so that none comes late; it runs within the session window."""
+SLACK_MS: Final = 1_000
+"""One machine has one clock; a foreign Kafka keeps the configured slack."""
+
+
+def run(settings: Settings, *, own_kafka: bool, as_json: bool) -> int:
+    """Run the demo and print what came out of it.
+
+    Args:
+        settings: Where Kafka is and how to connect; all else of the demo's ledger is its own.
+        own_kafka: Start an embedded Kafka instead.
+        as_json: Print one JSON object instead of text.
+
+    Returns:
+        Exit status: 1 if a record is missing, double or differs from what is expected.
+
+    Raises:
+        BrokerFault: There is no Kafka, or it does not do what it should.
+        FoundProblem: The worker ended by itself.
+    """
+    outcome = _perform(settings, own_kafka=own_kafka)
+    sys.stdout.write(_printed(outcome, json_wanted=as_json))
+    return OK if outcome.passed else FOUND_PROBLEM
+
+
+def _printed(outcome: Outcome, *, json_wanted: bool) -> str:
+    if json_wanted:
+        return json.dumps(as_json(outcome), ensure_ascii=False) + "\n"
+    return "".join(line + "\n" for line in as_text(outcome))
+
+
+def _perform(settings: Settings, *, own_kafka: bool) -> Outcome:
+    """Everything but the printing; when it returns or raises, all that was started or made is gone."""
+    began = time.monotonic()
+    with contextlib.ExitStack() as held:
+        held.enter_context(_orderly_end())
+        home = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="streamledger-demo-")))
+        steps = held.enter_context(Steps())
+        servers = settings.bootstrap_servers
+        if own_kafka:
+            with steps.step("kafka", "starting an embedded Kafka"):
+                servers = held.enter_context(embedded(steps.say))
+        ledger = ledger_settings(settings, servers, home / "data", own_kafka=own_kafka)
+        outcome = asyncio.run(_Performance(ledger, home / "worker.log", steps).run(keep_topics=own_kafka))
+    outcome.kafka = "embedded Kafka, nothing leaves this machine" if own_kafka else f"Kafka at {servers}"
+    outcome.seconds["total"] = round(time.monotonic() - began, 2)
+    return outcome
+
+
+def ledger_settings(settings: Settings, servers: str, data_dir: Path, *, own_kafka: bool) -> Settings:
+    """Settings of the demo's ledger: the way to Kafka from the user's, the rest is what makes a demo short.
+
+    On a Kafka that is not ours every name is new, so that nothing of the user's is touched.
+    """
+    name = "demo" if own_kafka else f"demo-{uuid.uuid4().hex[:8]}"
+    connection = {key: getattr(settings, key) for key in NAMES if key.startswith(("security_", "sasl_", "ssl_"))}
+    return Settings(
+        **({} if own_kafka else connection),
+        bootstrap_servers=servers,
+        ledger=name,
+        data_dir=data_dir,
+        chunk_topic=f"{name}.chunks",
+        record_topic=f"{name}.records",
+        dead_topic=f"{name}.dead",
+        partitions=PARTITIONS,
+        replication=1 if own_kafka else settings.replication,
+        checkpoint_interval=CHECKPOINT_MS,
+        finish_grace=GRACE_MS,
+        attempt_grace=GRACE_MS,
+        session_window=SESSION_MS,
+        clock_slack=SLACK_MS if own_kafka else settings.clock_slack,
+        log_format="json",
+    )
+
+
+class _Performance:
+    """One run on a Kafka that is there."""
+
+    def __init__(self, ledger: Settings, log: Path, steps: Steps) -> None:
+        self._ledger = ledger
+        self._client = client(ledger)
+        self._log = log
+        self._steps = steps
+
+    async def run(self, *, keep_topics: bool) -> Outcome:
+        """Topics, then all the rest; topics of a Kafka that goes on are deleted at the end."""
+        wanted = definitions(self._ledger)
+        try:
+            with self._steps.step("topics", f"creating {len(wanted)} topics with {PARTITIONS} partitions each"):
+                await create(self._client, wanted)
+            return await self._play(streams())
+        except KafkaUnreachable:
+            keep_topics = True  # there is nobody to delete them
+            raise
+        finally:
+            if not keep_topics and (left := await remove(self._client, [topic.name for topic in wanted])):
+                self._steps.say(f"these topics could not be deleted: {', '.join(left)}")
+
+    async def _play(self, sent: Sequence[Stream]) -> Outcome:
+        """Chunks in, records out, then the audit."""
+        lines = deliveries(sent)
+        with Worker(self._ledger, self._log) as worker:
+            try:
+                with self._steps.step("publish", "publishing chunks", total=len(lines)) as advance:
+                    await produce(
+                        io.BytesIO(b"\n".join(lines)), self._ledger, progress=lambda state: advance(state.chunks)
+                    )
+                records, status = await self._collect(worker, len(sent))
+            except FoundProblem:
+                self._quote(worker)
+                raise
+        with self._steps.step("audit", "folding the same chunks offline and comparing"):
+            outcome = await self._judge(sent, records, status)
+        if not outcome.passed:
+            self._quote(worker)
+        return outcome
+
+    def _quote(self, worker: Worker) -> None:
+        """Show what the worker said last: its log goes with the demo."""
+        for line in worker.tail():
+            self._steps.say(line)
+
+    async def _collect(self, worker: Worker, wanted: int) -> tuple[list[bytes], int | None]:
+        """The records, also those that come after the last expected one, and the status with which the worker ended."""
+        async with reading(self._client, self._ledger.record_topic) as reader:
+            with self._steps.step("records", "waiting for records", total=wanted) as advance:
+                found: list[Any] = []
+                deadline = time.monotonic() + RECORD_SECONDS
+                while len({record.key for record in found}) < wanted and time.monotonic() < deadline:
+                    worker.check()
+                    found += await reader.some()
+                    advance(len({record.key for record in found}))
+            with self._steps.step("stop", "stopping the worker"):
+                status = await worker.stop()
+                found += await reader.rest()
+        return [record.value for record in found], status
+
+    async def _judge(self, sent: Sequence[Stream], records: Sequence[bytes], status: int | None) -> Outcome:
+        """The audit, on what the topics really hold."""
+        chunks = await read_all(self._client, self._ledger.chunk_topic)
+        dead = await read_all(self._client, self._ledger.dead_topic)
+        sources = [Source(each.topic, each.partition, each.offset, each.timestamp, each.value) for each in chunks]
+        return Outcome(
+            sent=sent,
+            delivered=len(chunks),
+            records=[json.loads(value) for value in records],
+            audit=audit(sent, records, sources, self._ledger.policy()),
+            dead=Counter(dict(each.headers)["dl.reason"].decode() for each in dead),
+            worker_status=status,
+            seconds=self._steps.seconds,
+        )
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does: else the directories would stay behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    deadly = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup keeps its meaning
+    for number in deadly:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in deadly:
+            signal.signal(number, signal.SIG_DFL)

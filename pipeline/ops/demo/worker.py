@@ -1,0 +1,122 @@
+"""A worker as a process of its own, as an operator would run it: start, look, stop, kill.
+
+Owns the process and the environment it gets. It dies with us, whatever we die of. Imports `pipeline.settings`, the
+errors and the broker's tether.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pydantic import SecretStr
+
+import pipeline
+from pipeline.errors import FoundProblem
+from pipeline.ops.broker import tether
+from pipeline.settings import ENV_PREFIX, NAMES, Settings, show
+
+STOP_SECONDS: Final = 15.0
+"""Deadline of an orderly stop; the worker gives itself 9 s."""
+
+LOOK_SECONDS: Final = 0.05
+"""How soon its end is noticed."""
+
+TAIL: Final = 12
+"""Lines of the log that are worth showing when it ended by itself."""
+
+
+class Worker:
+    """`streamledger worker` with the given settings; as a context manager it is gone at the end of the block."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        """Describe it; nothing is started.
+
+        Args:
+            settings: All that it gets to know; none of our own environment's settings reach it.
+            log: File for what it prints.
+        """
+        self.log = log
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start it, again if it was killed or stopped; the log goes on."""
+        tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
+        with self.log.open("ab") as output:
+            # Its own session: Ctrl-C is ours to handle.
+            self._process = subprocess.Popen(
+                [*tied, sys.executable, "-P", "-m", "pipeline", "worker"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment(self._settings),
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Make sure that it still runs.
+
+        Raises:
+            FoundProblem: It ended by itself.
+        """
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise FoundProblem(f"the worker ended by itself with status {code}", hint="its last words are above")
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> int | None:
+        """End it in order (SIGTERM) and wait; its exit status, None if it had to be killed."""
+        if self._process is None:
+            return None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(seconds):
+                while self._process.poll() is None:  # noqa: ASYNC110 (a process tells nobody of its end)
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            self.kill()
+            return None
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL). Idempotent."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def tail(self, lines: int = TAIL) -> list[str]:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if self.log.exists() else []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Our environment with these settings in the place of any that it had; secrets travel here, not in arguments."""
+    ours = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
+    values = {name: getattr(settings, name) for name in NAMES}
+    texts = {
+        ENV_PREFIX + name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else show(name, value)
+        for name, value in values.items()
+        if value is not None
+    }
+    # Where this very package lies: the worker must not be another version that is installed elsewhere.
+    root = str(Path(pipeline.__file__).parents[1])
+    return {**ours, **texts, "PYTHONPATH": os.pathsep.join(filter(None, (root, ours.get("PYTHONPATH"))))}

@@ -1,0 +1,237 @@
+"""Topics on the cluster: create what is missing, and say where what is there breaks a promise (CONTRACT §3).
+
+Nothing that exists is changed: retention and partitions of a topic with money in it are its operator's decision.
+Imports aiokafka, `schemas.topics`, `pipeline.settings` and `pipeline.errors`.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+
+from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.settings import Settings
+from schemas.topics import FOREVER, Topic, topics
+
+Client = Mapping[str, Any]
+"""Keyword arguments of aiokafka's clients, as `pipeline.settings.client` makes them."""
+
+REQUEST_MILLISECONDS: Final = 15_000
+"""Time for one request; aiokafka's 40 s are long for a person who mistyped an address."""
+
+VISIBLE_SECONDS: Final = 15.0
+"""Deadline until every broker asked knows a new topic and its leaders."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A topic as it is on the cluster."""
+
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One thing about a topic that is not as it must be."""
+
+    topic: str
+    what: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, should be {self.expected}"
+
+
+def definitions(settings: Settings) -> list[Topic]:
+    """The topics of the ledger that the settings describe."""
+    return topics(
+        ledger=settings.ledger,
+        chunk_topic=settings.chunk_topic,
+        record_topic=settings.record_topic,
+        dead_topic=settings.dead_topic,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        marker_retention=settings.marker_retention,
+        clock=settings.clock,
+    )
+
+
+async def create(client: Client, wanted: Sequence[Topic]) -> list[str]:
+    """Create the topics that are not there; idempotent.
+
+    Args:
+        client: How to reach Kafka.
+        wanted: Definitions.
+
+    Returns:
+        Names of those that were created now.
+
+    Raises:
+        KafkaUnreachable: No broker answers.
+        UsageError: The cluster has fewer brokers than replicas are wanted.
+        BrokerFault: The cluster refuses for another reason, which is in the text.
+    """
+    created = []
+    async with _admin(client) as admin:
+        answer = await admin.create_topics([_new_topic(topic) for topic in wanted])
+        for name, code, message in answer.topic_errors:
+            reason = for_code(code).__name__
+            if reason == "InvalidReplicationFactorError":
+                raise UsageError(f"can't create the topic: {message}", topic=name, hint="set replication to less")
+            if reason == "NoError":
+                created.append(name)
+            elif reason != "TopicAlreadyExistsError":
+                raise BrokerFault(f"can't create the topic: {message or reason}", topic=name, hint="ask its operator")
+        await _until_visible(admin, created)
+    return created
+
+
+async def describe(client: Client, names: Sequence[str]) -> dict[str, Found]:
+    """The named topics as they are; those that are not there are left out.
+
+    Raises:
+        KafkaUnreachable: No broker answers.
+    """
+    async with _admin(client) as admin:
+        return await _describe(admin, names)
+
+
+def compare(wanted: Sequence[Topic], found: Mapping[str, Found]) -> list[Drift]:
+    """Every difference that breaks a promise or contradicts the settings, in the order of the definitions."""
+    drifts = []
+    for topic in wanted:
+        actual = found.get(topic.name)
+        if actual is None:
+            drifts.append(Drift(topic.name, "the topic", "there", "missing"))
+            continue
+        if actual.partitions != topic.partitions:
+            drifts.append(Drift(topic.name, "partitions", str(topic.partitions), str(actual.partitions)))
+        if topic.replication not in {-1, actual.replication}:
+            drifts.append(Drift(topic.name, "replication", str(topic.replication), str(actual.replication)))
+        drifts += _compare_config(topic, actual)
+    return drifts + _compare_marker_retention(wanted, found)
+
+
+Rule = Callable[[str, str], bool]
+
+
+def _same(expected: str, found: str) -> bool:
+    """Equal but for the order of a list."""
+    return set(expected.split(",")) == set(found.split(","))
+
+
+def _at_least(expected: str, found: str) -> bool:
+    """More is fine."""
+    return int(found) >= int(expected)
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "cleanup.policy": _same,
+    "message.timestamp.type": _same,
+    "max.message.bytes": _at_least,
+    "delete.retention.ms": _at_least,
+    "min.insync.replicas": _at_least,
+    "unclean.leader.election.enable": _same,
+}
+"""Settings that a promise hangs on, and what fulfils it. All others are the operator's to tune; the retention of
+markers depends on that of the chunks and has a function of its own."""
+
+
+def _compare_config(topic: Topic, actual: Found) -> list[Drift]:
+    """Settings of one topic under RULES."""
+    drifts = []
+    for key, holds in RULES.items():
+        expected = topic.config.get(key)
+        if expected is None:
+            continue
+        value = actual.config.get(key, "unknown")
+        if value == "unknown" or not holds(expected, value):
+            words = f"at least {expected}" if holds is _at_least else expected
+            drifts.append(Drift(topic.name, key, words, value))
+    return drifts
+
+
+def _compare_marker_retention(wanted: Sequence[Topic], found: Mapping[str, Found]) -> list[Drift]:
+    """Markers must outlive the chunks that are really kept, by marker_retention (DESIGN §3)."""
+    by_role = {topic.role: topic for topic in wanted}
+    chunks, markers = by_role["chunks"], by_role["markers"]
+    if chunks.name not in found or markers.name not in found:
+        return []
+    told = [found[name].config.get("retention.ms") for name in (chunks.name, markers.name)]
+    if None in told:
+        return [Drift(markers.name, "retention.ms", f"comparable with that of {chunks.name}", "unknown")]
+    kept, actual = (int(text or 0) for text in told)
+    defined = int(markers.config["retention.ms"])
+    needed = FOREVER
+    if FOREVER not in {kept, defined}:
+        needed = defined - int(chunks.config["retention.ms"]) + kept
+    if actual == FOREVER or (needed != FOREVER and actual >= needed):
+        return []
+    reason = f"at least {needed}" if needed != FOREVER else f"{FOREVER} (forever)"
+    return [Drift(markers.name, "retention.ms", f"{reason}, because {chunks.name} keeps chunks {kept} ms", str(actual))]
+
+
+@contextlib.asynccontextmanager
+async def _admin(client: Client) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client; whatever Kafka says against it comes out as an error of ours."""
+    admin = AIOKafkaAdminClient(**{"request_timeout_ms": REQUEST_MILLISECONDS, **client})
+    try:
+        await admin.start()
+        yield admin
+    except KafkaConnectionError as error:
+        servers = client["bootstrap_servers"]
+        where = servers if isinstance(servers, str) else ",".join(servers)
+        text = f"no Kafka answers at {where}"
+        raise KafkaUnreachable(text, hint="check bootstrap_servers; `streamledger broker` starts one") from error
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerFault(f"Kafka did not do as asked: {error or type(error).__name__}") from error
+    finally:
+        await admin.close()
+
+
+def _new_topic(topic: Topic) -> NewTopic:
+    """The request for one topic; aiokafka takes -1, the cluster's own replication, only beside (empty) assignments."""
+    assigned: dict[int, list[int]] | None = {} if topic.replication == -1 else None
+    return NewTopic(topic.name, topic.partitions, topic.replication, assigned, topic.config)
+
+
+async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+    """Partitions, replicas and settings of those topics that exist."""
+    if not names:
+        return {}
+    described = await admin.describe_topics(list(names))
+    there = {each["topic"]: each["partitions"] for each in described if each["error_code"] == 0}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+    answers = await admin.describe_configs(resources) if resources else []
+    config = {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for code, _, _, name, entries in answer.resources
+        if code == 0
+    }
+    return {
+        name: Found(len(parts), min((len(part["replicas"]) for part in parts), default=0), config.get(name, {}))
+        for name, parts in there.items()
+    }
+
+
+async def _until_visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Wait until the broker that is asked has the topics with a leader everywhere: creation is told to it later."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while names:
+        described = await admin.describe_topics(list(names))
+        leaders = [part["leader"] for topic in described for part in topic["partitions"]]
+        if all(topic["error_code"] == 0 for topic in described) and all(leader >= 0 for leader in leaders):
+            return
+        if time.monotonic() > deadline:
+            raise BrokerFault(f"new topics have no leaders after {VISIBLE_SECONDS:g} s", hint="look at the brokers")
+        await asyncio.sleep(0.05)

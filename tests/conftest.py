@@ -1,0 +1,21 @@
+"""The Kafka of a test run: started when the first test asks for it, on free ports, gone when the run ends."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.ops.kafka import discover
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Bootstrap servers of a real Kafka: the one in STREAMLEDGER_BOOTSTRAP_SERVERS, else Docker, else embedded."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    with discover(say=say) as found:
+        yield found.bootstrap_servers
