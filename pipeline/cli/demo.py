@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, examples, json_option, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.settings import Loaded
 
@@ -22,10 +22,11 @@ from pipeline.settings import Loaded
     ),
 )
 @json_option
-@with_settings(*KAFKA)
+@with_settings(*KAFKA, *LOGGING)
 def command(loaded: Loaded, *, as_json: bool) -> int:
     """Run it; 1 if the audit fails."""
     from pipeline.ops import demo
 
+    start_logging(loaded.settings)
     given = loaded.origins["bootstrap_servers"].kind != "default"
     return demo.run(loaded.settings, own_kafka=not given, as_json=as_json)
