@@ -5,9 +5,10 @@ On the topic a dead letter is the chunk itself, key, value and headers untouched
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+import json
+from base64 import b64encode
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
 
@@ -79,8 +80,8 @@ class DeadLetter(Model):
     request_id: str | None
     """Null where the chunk could not be read."""
     source: DeadLetterSource | None
-    value: str | None
-    """The original value as text; null where it is not UTF-8 or where there was none."""
+    value: Any
+    """The chunk where it is a JSON object, else its text; null where it is not UTF-8 or where there was none."""
     value_base64: str | None = None
     """The original bytes where they are not UTF-8."""
 
@@ -98,14 +99,22 @@ class DeadLetter(Model):
         letter = cls(reason=reason, detail=detail, request_id=request_id, source=source, value=None)
         if value is not None:
             try:
-                letter.value = value.decode()
+                letter.value = _readable(value.decode())
             except UnicodeDecodeError:
                 letter.value_base64 = b64encode(value).decode()
         return letter
 
-    @property
-    def original(self) -> bytes | None:
-        """The bytes that were refused."""
-        if self.value_base64 is not None:
-            return b64decode(self.value_base64)
-        return None if self.value is None else self.value.encode()
+    def line(self) -> bytes:
+        """The letter as a line of ASCII JSON; unlike pydantic's own it can hold lone surrogates and any depth."""
+        source = None if self.source is None else self.source.model_dump(exclude_unset=True)
+        return json.dumps(dict(self) | {"source": source}, allow_nan=False).encode() + b"\n"
+
+
+def _readable(text: str) -> Any:
+    """A JSON object, if any reader can be given it; else the text itself."""
+    try:
+        document = json.loads(text)
+        json.dumps(document, allow_nan=False)
+    except (ValueError, RecursionError):
+        return text
+    return document if isinstance(document, dict) else text

@@ -20,15 +20,15 @@ from pydantic import ValidationError
 from schemas.anomaly import drop
 from schemas.chunk import CHUNKS, SCHEMA_VERSION, Chunk
 from schemas.compiled import Compiler
-from schemas.leaves import BEYOND, MAX_INTEGER, check_labels, check_request_id, parse_timestamp
+from schemas.leaves import BEYOND, MAX_INTEGER, TOO_DEEP, check_labels, check_request_id, parse_timestamp
 
 NOT_JSON: Final = "not_json"
 INVALID: Final = "invalid"
 UNSUPPORTED_VERSION: Final = "unsupported_version"
 
 MAX_DEPTH: Final = 300
-"""Nesting of a chunk; deeper ones are invalid.  Real payloads stay below 40.  A limit of our own, because that of the
-interpreter depends on its version and on the caller's stack, and a replay has to decide the same."""
+"""Nesting of a chunk, ignored fields included; deeper ones are invalid.  A limit of our own, because the interpreter's
+depends on its version and on the caller's stack, and a replay has to decide the same."""
 
 _SHALLOW: Final = 2 * MAX_DEPTH
 """Bytes that cannot hold more than MAX_DEPTH levels, each of which opens and closes."""
@@ -189,7 +189,7 @@ def _check_depth(value: bytes) -> None:
 
 
 def _check_envelope(document: dict[str, Any], error: ValidationError) -> None:
-    """Refuse a chunk whose envelope is wrong, or whose payload holds a number beyond 2^53-1.
+    """Refuse a chunk whose envelope is wrong, or whose payload goes beyond the limits of JSON that is kept.
 
     Raises:
         ChunkRejected: naming the field, never its value.
@@ -198,8 +198,9 @@ def _check_envelope(document: dict[str, Any], error: ValidationError) -> None:
         place = found["loc"]
         if place[0] != "response" or len(place) == 1 or not isinstance(document["response"], dict):
             raise ChunkRejected(INVALID, f"{place[0]}: {found['msg']}")
-        if found["msg"].endswith(BEYOND) or _too_big(found["input"]):
-            raise ChunkRejected(INVALID, f"{place[0]}.{place[1]}: {BEYOND}")  # deeper names may be the producer's own
+        limit = BEYOND if _too_big(found["input"]) else found["msg"].removeprefix("Value error, ")
+        if limit in (BEYOND, TOO_DEEP):
+            raise ChunkRejected(INVALID, f"{place[0]}.{place[1]}: {limit}")  # deeper names may be the producer's own
 
 
 def _too_big(value: object) -> bool:

@@ -26,6 +26,12 @@ MAX_LABEL_VALUE_BYTES: Final = 256
 BEYOND: Final = "number beyond what JSON readers keep exact"
 """Message of every refusal of an infinity or of an integer over 2^53-1; such a number rejects the whole chunk."""
 
+MAX_NESTING: Final = 100
+"""Levels of a free JSON value that is kept.  Real ones stay below 40, and common JSON readers stop at 200 or less."""
+
+TOO_DEEP: Final = f"nested deeper than {MAX_NESTING} levels"
+"""Message of the refusal of a free JSON value; it rejects the whole chunk, so that no usage is lost with a leaf."""
+
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
@@ -79,11 +85,16 @@ def _number(value: object) -> object:
 
 
 def check_json(value: Any) -> Any:
-    """Refuse a JSON value that holds an infinity or an integer over 2^53-1 anywhere.
+    """Refuse a JSON value that holds an infinity or an integer over 2^53-1 anywhere, or that nests too deeply.
 
     Raises:
-        ValueError: with the text BEYOND.
+        ValueError: with the text BEYOND or TOO_DEEP.
     """
+    _check_json(value, MAX_NESTING)
+    return value
+
+
+def _check_json(value: Any, room: int) -> None:
     kind = type(value)
     if kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
@@ -91,13 +102,11 @@ def check_json(value: Any) -> Any:
     elif kind is float:
         if not math.isfinite(value):
             raise ValueError(BEYOND)
-    elif kind is dict:
-        for child in value.values():
-            check_json(child)
-    elif kind is list:
-        for child in value:
-            check_json(child)
-    return value
+    elif kind is dict or kind is list:
+        if not room:
+            raise ValueError(TOO_DEEP)
+        for child in value.values() if kind is dict else value:
+            _check_json(child, room - 1)
 
 
 def check_request_id(value: str) -> str:

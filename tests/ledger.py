@@ -28,6 +28,19 @@ TOPIC: Final = "llm.chunks"
 NUMBER: Final = 3
 
 
+class _Watched(Partition):
+    """A partition that tells what it finalized."""
+
+    closed: list[tuple[str, str | None, int]]
+
+    def finalize(self, request_id: str) -> None:
+        """Note what closed the request, and when."""
+        head = self.closing.get(request_id)
+        if head is not None:
+            self.closed.append((request_id, head.closed_by, head.closed_at - START))
+        super().finalize(request_id)
+
+
 class Ledger:
     """A partition with its store, what it gave out so far, and when each request closed."""
 
@@ -35,11 +48,16 @@ class Ledger:
         """Start empty."""
         self.policy = policy or Policy()
         self.rows = MemoryRows()
-        self.partition = Partition(self.policy, self.rows, TOPIC, NUMBER)
+        self.closed: list[tuple[str, str | None, int]] = []
+        self.partition = self._partition()
         self.records: list[Document] = []
         self.outgoing: list[Outgoing] = []
         self.dead: list[DeadLetter] = []
-        self.closed: list[tuple[str, str | None, int]] = []
+
+    def _partition(self) -> Partition:
+        partition = _Watched(self.policy, self.rows, TOPIC, NUMBER)
+        partition.closed = self.closed
+        return partition
 
     def send(
         self,
@@ -77,7 +95,7 @@ class Ledger:
 
     def restart(self) -> Self:
         """Lose the working set and load it from the store: what came after the last checkpoint is gone."""
-        self.partition = Partition(self.policy, self.rows, TOPIC, NUMBER)
+        self.partition = self._partition()
         self.partition.load()
         return self._drain()
 
@@ -98,8 +116,7 @@ class Ledger:
         return [(cause, at) for _, cause, at in self.closed]
 
     def _drain(self) -> Self:
-        for request_id, head in list(self.partition.closing.items()):
-            self.closed.append((request_id, head.closed_by, head.closed_at - START))
+        for request_id in list(self.partition.closing):
             self.partition.finalize(request_id)
         outgoing, dead = self.partition.take_output()
         self.outgoing += outgoing

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "chunks": "Turn a provider's recorded stream into chunk JSON lines.",
     "fold": "Fold chunk JSON lines into records, without a broker.",
     "produce": "Send chunk JSON lines to the chunk topic.",
+    "bench": "Measure the worker beside Kafka Streams and other peers.",
 }
 """Every command and its line in `streamledger --help`; its module of the same name has it as `command`."""
 

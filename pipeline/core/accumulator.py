@@ -42,9 +42,21 @@ class Accumulator:
         self._lock = Lock()
 
     def create(self, request_id: str, start: datetime | None = None) -> None:
-        """Announce a user of a stream; `start`: when its request was sent, zoned; the last caller wins (S-TIME-4)."""
+        """Announce a user of a stream.
+
+        Args:
+            request_id: of the stream.
+            start: when its request was sent; the last caller wins, chunks that bring a start of their own keep it.
+
+        Raises:
+            ValueError: `start` has no zone.
+        """
+        if start is not None and start.tzinfo is None:
+            raise ValueError("start has no zone")
         with self._lock:
-            stream = self._streams.setdefault(request_id, _Stream(self._policy))
+            stream = self._streams.get(request_id)
+            if stream is None:
+                stream = self._streams[request_id] = _Stream(self._policy)
             stream.users += 1
             stream.start = start or stream.start
 
@@ -55,16 +67,18 @@ class Accumulator:
             The response with `data` null until the stream has closed; a repeat after that returns the same data.
 
         Raises:
-            ProducerFault: the chunk was refused; `reason` and `detail` are those of its dead letter.
+            ProducerFault: the chunk was refused; `reason` and `detail` are those of its dead letter.  A conflict is found
+                when the stream closes: it is counted in the data, and the chunk that closes is not refused for it.
         """
         with self._lock:
             document = _document(chunk)
             request_id = document.get("request_id")
             key = request_id if isinstance(request_id, str) else ""
-            stream = self._streams.setdefault(key, _Stream(self._policy))
-            if stream.start is not None:
-                document.setdefault("start_timestamp", rfc3339(stream.start))
-            self._apply(key, stream, json.dumps(document).encode())
+            stream = self._streams.get(key) or _Stream(self._policy)
+            if stream.start is not None and document.get("start_timestamp") is None:
+                document["start_timestamp"] = rfc3339(stream.start)
+            self._apply(key, stream, _encoded(document))
+            self._streams[key] = stream  # a refused chunk leaves none behind
             stream.latest = document
             return self._response(key, stream)
 
@@ -80,17 +94,19 @@ class Accumulator:
         records, dead = stream.partition.take_output()
         for record in records:
             stream.data = AccumulatedData.model_validate_json(record.value or b"")
-        for letter in dead:
-            raise ProducerFault(letter.reason, letter.detail)
+        if dead and not records:
+            raise ProducerFault(dead[0].reason, dead[0].detail)
 
     def flush(self, request_id: str) -> ProcessedStreamResponse:
         """Close a stream without waiting: its graces fire, an unfinished one is incomplete.
 
         Raises:
-            KeyError: nothing is known of the request.
+            KeyError: no chunk of the request was taken.
         """
         with self._lock:
             stream = self._streams[request_id]
+            if not stream.latest:
+                raise KeyError(request_id)
             stream.partition.close_now()
             self._drain(stream)
             return self._response(request_id, stream)
@@ -127,3 +143,10 @@ def _document(chunk: bytes | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ProducerFault("invalid", "not a JSON object")
     return document
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(document).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise ProducerFault("invalid", "a value that JSON does not have") from None

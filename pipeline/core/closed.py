@@ -20,8 +20,8 @@ class Closed:
     def __init__(self, rows: Rows, *, retention: int, revise_window: int, grace: int) -> None:
         """Times in ms; a marker counts at least as long as it may be revised, window and grace."""
         self._rows = rows
-        self._retention = max(retention, revise_window + grace)
-        self._revise_window = revise_window
+        self._revisable = revise_window + grace
+        self._retention = max(retention, self._revisable)
         self._fresh: dict[bytes, Marker] = {}
         self._flying: dict[bytes, Marker] = {}
         self._hours: set[int] = set()
@@ -76,8 +76,8 @@ class Closed:
         self._flying = {}
 
     def sweep(self, now: int) -> list[tuple[bytes, Marker]]:
-        """A slice of the markers whose revise window is over and whose segments are still kept."""
-        last = hour_of(now - self._revise_window) - 1
+        """A slice of the markers that gather nothing any more and whose segments are still kept."""
+        last = hour_of(now - self._revisable) - 1
         hour = min((h for h in self._hours if self.swept_hour < h <= last), default=None)
         if hour is None or any(hour_of(marker.closed_at) == hour for marker in self._fresh.values()):
             return []  # nothing to do, or not all of it is in the store

@@ -17,6 +17,9 @@ CANCELLED: Final = "request_cancelled"
 
 _OUTSIDE: Final = ("event_id", "type", "is_bifrost_error", "status_code", "extra_fields")
 _INSIDE: Final = ("type", "code", "message", "error", "param", "event_id")
+_MOST: Final = 1 << 31
+"""Bound of a status code: far above any, and every reader keeps it exact."""
+
 _TEXTS: Final = frozenset({"event_id", "type", "message", "error"})
 
 
@@ -104,8 +107,8 @@ def _leaf(name: str, leaf: Any) -> tuple[Any, int]:
     if name == "code":
         return _code(leaf)
     if name == "status_code":
-        whole = isinstance(leaf, int | float) and not isinstance(leaf, bool) and leaf == int(leaf)
-        return (int(leaf), 0) if whole else (None, 1)
+        number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
+        return (int(leaf), 0) if number and abs(leaf) <= _MOST and leaf == int(leaf) else (None, 1)
     wanted = str if name in _TEXTS else {"is_bifrost_error": bool, "extra_fields": dict}.get(name, object)
     return (leaf, 0) if isinstance(leaf, wanted) else (None, 1)
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter, ge
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ class Attempt:
 
     Attributes:
         number: of the attempt.
-        chunks: by index.
+        chunks, folded: by index; and in fold order, which is another for images.
         output: of the stream type's fold.
         error: BifrostError, out of band before in band; null when the attempt had none.
         finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
@@ -39,6 +39,7 @@ class Attempt:
 
     number: int
     chunks: Sequence[Chunk]
+    folded: Sequence[Chunk]
     output: Output
     error: dict[str, Any] | None
     finish_reason: str | None
@@ -64,6 +65,7 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
     return Attempt(
         number=number,
         chunks=chunks,
+        folded=folding,
         output=output,
         error=error,
         finish_reason=_finish_reason(chunks, output) if error is not None else output.finish_reason,
@@ -102,17 +104,29 @@ def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
 
 
 def _usage(chunks: Sequence[Any], stream_type: str) -> tuple[dict[str, Any] | None, int]:
-    """Usage of the highest chunk that has it."""
+    """Usage of the highest chunk that has it; an error may state what the failed stream was billed (WIRE §3)."""
     for chunk in reversed(chunks):
         payload = chunk.response
-        if payload is None or chunk.error is not None:
+        if chunk.error is not None:
+            usage, odd = llm_usage(StreamType.CHAT, _billed(chunk.error))
+        elif getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
             continue
-        if getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
-            continue
-        usage, odd = llm_usage(stream_type, payload)
+        else:
+            usage, odd = llm_usage(stream_type, payload)
         if usage is not None:
             return usage, odd
     return None, 0
+
+
+class _Billed(NamedTuple):
+    """What an error says of usage, as if it were a payload."""
+
+    usage: Any
+
+
+def _billed(error: dict[str, Any]) -> _Billed:
+    extra = error.get("extra_fields")
+    return _Billed(extra.get("billed_usage") if isinstance(extra, dict) else None)
 
 
 def _error(chunks: Sequence[Any], output: Output) -> tuple[dict[str, Any] | None, int]:
@@ -143,7 +157,7 @@ def raw_responses(attempts: Sequence[Attempt]) -> str | None:
     likely = (
         chunk
         for attempt in attempts
-        for chunk in attempt.chunks
+        for chunk in attempt.folded
         if (payload := chunk.response) is not None and (payload.extra_fields or chunk.anomalies or chunk.error)
     )
     raws = [raw for chunk in likely if (raw := _raw(chunk)) is not None]
@@ -156,14 +170,10 @@ def _raw(chunk: Any) -> str | None:
     if raw is None and chunk.anomalies:
         raw = json.loads(chunk.original).get("response")
     elif raw is None and chunk.error is not None:
-        raw = _plain(payload)
+        raw = msgspec.to_builtins(payload)
     if raw is None or isinstance(raw, str):
         return raw
     return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
-
-
-def _plain(payload: Any) -> Any:
-    return json.loads(msgspec.json.encode(payload))
 
 
 def raw_request(chunks: Sequence[Any]) -> Any:

@@ -7,14 +7,14 @@ error says so (CONTRACT G4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from pipeline.core.canonical import seal
 from pipeline.core.head import Head
-from pipeline.core.late import micros
+from pipeline.core.late import EPOCH, micros
 from pipeline.core.policy import Policy
 from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
 from pipeline.core.restore import flat
@@ -26,6 +26,11 @@ from schemas.identity import record_id
 from schemas.record import RECORD_FIELDS
 
 INTERNAL: Final = "internal"
+REBUILT: Final = "rebuilt"
+"""dl.detail of a chunk that was rebuilt from state (CONTRACT §3)."""
+
+_ALWAYS: Final = (-(1 << 62), 1 << 62)
+"""Span of a request of which no chunk could be taken: no time is outside."""
 
 
 class Finished(NamedTuple):
@@ -54,27 +59,37 @@ def finish(
         source: topic and partition; an empty topic when the chunks came from none.
     """
     chunks = [*(chunk for _, chunk in stored), *head.chunks]
+    origin = _source(head, source)
     dead: list[DeadLetter] = []
+    head.flush_run()
     try:
         if head.poisoned:
             raise RuntimeError("an exception on admission")
         folded = fold(head, chunks, previous, policy)
+        value = seal(folded.record, origin, limit=policy.max_record_bytes)
     except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this request, not to the process
         folded = _quarantined(head, chunks, bug, policy)
+        value = seal(folded.record, origin, limit=policy.max_record_bytes)
         entries = [*stored, *zip(head.offsets, head.chunks, strict=True)]
         dead = [_rebuilt(head.request_id, offset, chunk) for offset, chunk in entries]
         head.poisoned = True
-    record = folded.record
-    value = seal(record, _source(head, source), limit=policy.max_record_bytes)
-    first_cause = previous.closed_by if previous else str(head.closed_by)
-    complete = previous.complete if previous else bool(record["complete"])
-    marker = Marker(
+    marker = _marker(head, folded, previous, known=bool(chunks))
+    final = marker.closed_by == "final" and marker.complete
+    revisable = policy.late_policy == "revise" and not final and not head.poisoned
+    outgoing = Outgoing(head.request_id.encode(), value, _headers(folded.record, head.traceparent))
+    return Finished(outgoing, marker, dead, revisable)
+
+
+def _marker(head: Head, folded: Folded, previous: Marker | None, *, known: bool) -> Marker:
+    """What is remembered; `known`: of any chunk at all."""
+    record, times = folded.record, folded.times
+    return Marker(
         stream_type=head.stream_type,
-        closed_by=first_cause,
-        complete=complete,
+        closed_by=previous.closed_by if previous else str(head.closed_by),
+        complete=previous.complete if previous else bool(record["complete"]),
         closed_at=head.first_closed_at,
         revision=head.revision,
-        span=(micros(folded.times.first), micros(folded.times.last)),
+        span=(micros(times.first), micros(times.last)) if known else _ALWAYS,
         seen=flat(head.seen),
         segments=0,
         digest=record["digest"],
@@ -82,10 +97,6 @@ def finish(
         cost=record["cost"],
         reused=previous.reused if previous else False,
     )
-    final = first_cause == "final" and complete
-    revisable = policy.late_policy == "revise" and not final and not head.poisoned
-    outgoing = Outgoing(head.request_id.encode(), value, _headers(record, head.traceparent))
-    return Finished(outgoing, marker, dead, revisable)
 
 
 def _source(head: Head, source: tuple[str, int]) -> dict[str, Any]:
@@ -112,12 +123,12 @@ def _headers(record: dict[str, Any], traceparent: str | None) -> list[tuple[str,
 
 def _rebuilt(request_id: str, offset: int, chunk: Chunk) -> DeadLetter:
     value = chunk.original or msgspec.json.encode(chunk)
-    return DeadLetter(INTERNAL, "rebuilt", request_id.encode(), value, (), offset, 0)
+    return DeadLetter(INTERNAL, REBUILT, request_id.encode(), value, (), offset, 0)
 
 
 def _quarantined(head: Head, chunks: Sequence[Chunk], bug: Exception, policy: Policy) -> Folded:
     """The record of a request whose fold raised: identity, times and evidence, no money and no content."""
-    moments = [chunk.timestamp for chunk in chunks] or [datetime.fromisoformat("1970-01-01T00:00:00+00:00")]
+    moments = [chunk.timestamp for chunk in chunks] or [EPOCH + timedelta(milliseconds=head.first_ms)]
     first, last = min(moments), max(moments)
     times = Times(start=first, end=last, first=first, last=last, first_shown=first)
     error = {"is_bifrost_error": False, "error": {"type": INTERNAL, "message": type(bug).__name__}}

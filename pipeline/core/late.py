@@ -52,10 +52,10 @@ def fate_of(chunk: Chunk, marker: Marker, now: int, policy: Policy) -> tuple[Fat
         return Fate.REPEAT, ""
     if adds_nothing(chunk, marker):
         return Fate.EMPTY, ""
+    if now >= marker.closed_at + policy.revise_window:  # first: segments go some time after it
+        return Fate.LATE, "the revise window is over"
     if not marker.segments:
         return Fate.LATE, f"closed by {marker.closed_by}, no revision is possible"
-    if now >= marker.closed_at + policy.revise_window:
-        return Fate.LATE, "the revise window is over"
     return Fate.REVISE, ""
 
 

@@ -20,9 +20,9 @@ from pipeline.core.late import Fate, fate_of, reopen
 from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
 from pipeline.core.restore import head_of
-from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot
+from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted
 from pipeline.core.segment import CHECKPOINT_KEY, Checkpoint, Marker, SegmentHead, pack, unpack_checkpoint
-from pipeline.errors import InvariantBroken
+from pipeline.errors import OurFault
 from schemas.chunk import Chunk
 from schemas.decode import ChunkRejected, decode
 
@@ -49,7 +49,7 @@ class Partition:
         self.lineage = lineage
         self.closing: dict[str, Head] = {}
         self.counts = {"late_repeats": 0, "late_empty": 0}
-        self._rows = rows
+        self._rows = rows = Trusted(rows)
         self._journal = Journal(rows)
         self._closed = Closed(
             rows, retention=policy.marker_retention, revise_window=policy.revise_window, grace=policy.finish_grace
@@ -133,7 +133,7 @@ class Partition:
                     self._note(verdict, head, record, chunk, closed)
             except ChunkRejected as refused:
                 self._refuse(record, refused.reason, refused.detail)
-            except InvariantBroken:
+            except OurFault:
                 raise
             except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this chunk's request
                 self._quarantine(record, bug, closed)
@@ -215,7 +215,9 @@ class Partition:
         """An exception while a chunk was taken: the chunk is refused, its open request closed as an error."""
         self._refuse(record, INTERNAL, type(bug).__name__)
         head = self._open.get(record.key or b"") or self._gathering.get(record.key or b"")
-        if head is not None and head.closed_by is None:
+        if head is not None:
+            if head.offsets and head.offsets[-1] == record.offset:  # refused as it came, so not once more rebuilt
+                del head.offsets[-1], head.chunks[-1]
             head.poisoned = True
             close(head, "error", self.clock)
             self._freeze(head, closed)
@@ -265,7 +267,7 @@ class Partition:
 
     def finalize(self, request_id: str) -> None:
         """Turn a closed request into its record; nothing happens for one that is not (or no longer) closing."""
-        head = self.closing.pop(request_id, None)
+        head = self.closing.get(request_id)
         if head is None:
             return
         key = request_id.encode()
@@ -273,15 +275,16 @@ class Partition:
         self._settle(head, stored)
         previous = self._closed.find(key) if head.revision else None
         done = finish(head, stored, previous, self.policy, (self.topic, self.partition))
-        self._records.append(done.record)
-        self._dead.extend(done.dead_letters)
         if done.revisable and self.clock < head.first_closed_at + self.policy.revise_window:
             self._journal.write(head, kept=True)
             done.marker.segments = head.segments
         else:
             self._journal.clear(key, head.segments)
+        self._records.append(done.record)
+        self._dead.extend(done.dead_letters)
         head.dirty, head.chunks, head.offsets = False, [], []
         self._closed.put(key, done.marker)
+        del self.closing[request_id]
 
     def _settle(self, head: Head, stored: Stored | None = None) -> None:
         """Compare the waiting repeats of a head; conflicts are refused."""
@@ -323,14 +326,15 @@ class Partition:
     def _sweep(self) -> None:
         """Give up segments whose revise window is over."""
         for key, marker in self._closed.sweep(self.clock):
+            current = self._closed.find(key)
+            if current is None or current.closed_at != marker.closed_at:
+                continue  # the id is that of a later request by now, which took care of the segments
             head = self._gathering.get(key)
-            if head is not None:
+            if head is not None:  # due, though nobody has looked at deadlines yet
                 close_due(head, self.policy)
                 self._freeze(head, [])
             self.finalize(key.decode())
-            current = self._closed.find(key)
-            if current is not None and current.closed_at == marker.closed_at:  # and no later request of this id
-                self._journal.clear(key, current.segments)
+            self._journal.clear(key, current.segments)
 
     def settled(self) -> None:
         """The last snapshot's rows are in the store."""
@@ -370,6 +374,6 @@ class Partition:
 
 def _traceparent(record: Incoming) -> str | None:
     for name, value in record.headers:
-        if name == "traceparent":
+        if name == "traceparent" and value:  # Kafka allows headers without a value
             return value.decode(errors="replace")
     return None

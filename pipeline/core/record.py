@@ -14,6 +14,7 @@ from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_re
 from pipeline.core.head import Head
 from pipeline.core.policy import Policy
 from pipeline.core.segment import Marker
+from pipeline.core.signs import SIGNS
 from pipeline.core.timing import between_content, milliseconds, rfc3339
 from pipeline.core.usage import add_usage, subtract_usage
 from schemas.chunk import Chunk, StreamType
@@ -169,11 +170,16 @@ def _times(chunks: Sequence[Chunk], attempts: Sequence[Attempt], shown: Attempt)
     if finals:
         end = finals[-1].timestamp
     else:
-        highest = attempts[-1].chunks
-        end = next((c.timestamp for c in reversed(highest) if c.error is not None), highest[-1].timestamp)
+        end = _error_or_last(attempts[-1]).timestamp
     first_shown = first if len(attempts) == 1 else min(chunk.timestamp for chunk in shown.chunks)
     start = min(starts) if starts else first
     return Times(start=start, end=end, first=first, last=last, first_shown=first_shown)
+
+
+def _error_or_last(attempt: Attempt) -> Chunk:
+    """The highest chunk with an error, handed in or inside of its payload; else the highest."""
+    raised = (chunk for chunk in reversed(attempt.chunks) if SIGNS[chunk.stream_type](chunk).error)
+    return attempt.chunks[-1] if attempt.error is None else next(raised, attempt.chunks[-1])
 
 
 def _status(head: Head, shown: Attempt, cause: str) -> str:

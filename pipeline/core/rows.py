@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.core.segment import hour_prefix
+from pipeline.errors import OurFault
 
 Row = tuple[bytes, bytes | None]
 Headers = list[tuple[str, bytes]]
@@ -19,6 +20,36 @@ class Rows(Protocol):
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key begins with `prefix`, from `start` on; the caller exhausts or drops the iterator at once."""
+
+
+class Trusted:
+    """Rows whose failures end the process: they are no fault of the chunk for which they were read (CONTRACT G4)."""
+
+    def __init__(self, rows: Rows) -> None:
+        """Read from `rows`."""
+        self._rows = rows
+
+    def get(self, key: bytes) -> bytes | None:
+        """Value of a key.
+
+        Raises:
+            OurFault: the store cannot be read.
+        """
+        try:
+            return self._rows.get(key)
+        except Exception as error:
+            raise OurFault("the store cannot be read", hint=type(error).__name__) from error
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins with `prefix`, from `start` on.
+
+        Raises:
+            OurFault: the store cannot be read.
+        """
+        try:
+            yield from self._rows.scan(prefix, start)
+        except Exception as error:
+            raise OurFault("the store cannot be read", hint=type(error).__name__) from error
 
 
 class Incoming(Protocol):

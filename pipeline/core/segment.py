@@ -82,7 +82,6 @@ class Marker(msgspec.Struct, array_like=True):
         span: first and last payload timestamp, µs since the epoch.
         seen: indexes by attempt, kind and image.
         segments: how many are kept for a revision; 0 when none is possible.
-        total: segments ever written, so that numbers are not used twice.
         token_usage, cost: of the latest record, for the delta of the next.
         reused: a second request under this id was seen: chunks outside the span are refused.
     """

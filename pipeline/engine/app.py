@@ -7,7 +7,7 @@ Everything of Faust that we don't use is off. Imports Faust and the engine.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -70,9 +70,7 @@ class FaustHost:
 
     async def start_chain(self, tp: TP, offset: int, chain: int) -> None:
         """Seek in the consumer's thread."""
-        consumer = self._app.consumer
-        if isinstance(consumer, BatchConsumer):
-            await consumer.start_chain(tp, offset, chain)
+        await cast("BatchConsumer", self._app.consumer).start_chain(tp, offset, chain)
 
     async def signal(self, signal: CloseSignal) -> None:
         """Put a signal into the finalizer's channel."""

@@ -327,4 +327,5 @@ class Engine:
                 totals[name] = totals.get(name, 0) + value
         totals["open"] = sum(task.partition.open_count for task in self.tasks.values())
         totals["partitions"] = len(self.tasks)
+        totals["store_bytes"] = self._store.memory.used
         return totals

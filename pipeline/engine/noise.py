@@ -15,6 +15,9 @@ from aiokafka.errors import KafkaError, NotEnoughReplicasError
 
 REPEAT_SECONDS: Final = 30.0
 
+REMEMBERED: Final = 1_000
+"""Messages remembered at most."""
+
 LIBRARY: Final = logging.getLogger("mode.engine")
 """Of our subclasses of Faust: mode would log their starts and stops under our own modules' names."""
 
@@ -45,6 +48,8 @@ class Once(logging.Filter):
         template, now = str(record.msg), time.monotonic()
         if now - self._seen.get(template, -self._seconds) < self._seconds:
             return False
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()  # a library that formats before it logs makes every message a new one
         self._seen[template] = now
         return True
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,8 +37,6 @@ FENCE_KEY: Final = b"f"
 
 PROGRESS_SECONDS: Final = 5.0
 
-Make = Callable[..., Partition]
-
 
 @dataclass(frozen=True)
 class Ends:
@@ -52,7 +50,20 @@ class Ends:
 
 @dataclass
 class Reading:
-    """How far the two changelogs were read."""
+    """How far the two changelogs were read.
+
+    Attributes:
+        start: where reading began.
+        token: of our fence rows.
+        goal: offset of the one in the requests changelog.
+        requests, markers: next offsets.
+        checkpoint: offset of the last checkpoint row.
+        lineage: of the checkpoint rows, from the store or as read.
+        confirmed: a checkpoint row of the store's lineage was read, or the store was empty.
+        rows: rows read.
+        fences: topics whose fence row was read.
+        milestones: percentages whose failpoints are still to come.
+    """
 
     start: Start
     token: bytes
@@ -61,6 +72,7 @@ class Reading:
     markers: int
     checkpoint: int
     lineage: bytes = b""
+    confirmed: bool = False
     rows: int = 0
     fences: set[str] = field(default_factory=set)
     milestones: list[int] = field(default_factory=lambda: [0, 50, 99])
@@ -69,7 +81,7 @@ class Reading:
         """Begin again at these offsets, without what is in the store."""
         self.start = Start(requests, markers, None)
         self.requests = self.checkpoint = requests
-        self.markers, self.lineage = markers, b""
+        self.markers, self.lineage, self.confirmed = markers, b"", True
         self.fences.clear()
 
     @property
@@ -82,11 +94,9 @@ class Reading:
 class Restore:
     """One restore of one partition; its parts belong to the task afterwards."""
 
-    def __init__(
-        self, config: Config, cluster: Cluster, store: RequestStore, number: int, *, make: Make = Partition
-    ) -> None:
-        """Prepare; `run` does it. `make` builds the working set."""
-        self._config, self._cluster, self._store, self._make = config, cluster, store, make
+    def __init__(self, config: Config, cluster: Cluster, store: RequestStore, number: int) -> None:
+        """Prepare; `run` does it."""
+        self._config, self._cluster, self._store = config, cluster, store
         self.number = number
         self.source = TopicPartition(config.source, number)
         self._requests = TopicPartition(config.changelog, number)
@@ -193,7 +203,9 @@ class Restore:
         if start.distrust is not None:
             self._distrust(start.distrust)
         lineage = self.database.meta.lineage if self.database.meta is not None else b""
-        return Reading(start, token, goal, start.requests, start.markers, start.requests, lineage)
+        return Reading(
+            start, token, goal, start.requests, start.markers, start.requests, lineage, confirmed=not lineage
+        )
 
     def _distrust(self, reason: str) -> None:
         log.warning("local store not used, restoring from the changelog", partition=self.number, reason=reason)
@@ -204,7 +216,8 @@ class Restore:
         consumer.seek(self._requests, reading.start.requests)
         consumer.seek(self._markers, reading.start.markers)
         moved = told = time.monotonic()
-        while reading.fences != {self._requests.topic, self._markers.topic}:
+        topics = {self._requests.topic, self._markers.topic}
+        while reading.fences != topics:
             self._milestones(reading)
             fetched = await consumer.getmany(self._requests, self._markers, timeout_ms=200)
             requests, markers = fetched.get(self._requests, ()), fetched.get(self._markers, ())
@@ -216,26 +229,36 @@ class Restore:
                 continue
             moved = now
             if self._foreign(reading, requests):
-                self._distrust("it belongs to another life of the changelog")
-                begins = await consumer.beginning_offsets([self._requests, self._markers])
-                reading.restart(begins[self._requests], begins[self._markers])
-                consumer.seek(self._requests, reading.requests)
-                consumer.seek(self._markers, reading.markers)
+                await self._start_over(consumer, reading)
                 continue
             self._write(reading, requests, markers)
+            if reading.fences == topics and not reading.confirmed:
+                await self._start_over(consumer, reading)
             if now - told > PROGRESS_SECONDS:
                 told = now
                 log.info("restoring", partition=self.number, rows=reading.rows, percent=reading.percent)
         self._milestones(reading)
 
+    async def _start_over(self, consumer: Any, reading: Reading) -> None:
+        """Read everything, into an empty store: the one that was there is not of this log."""
+        self._distrust("it belongs to another life of the changelog")
+        begins = await consumer.beginning_offsets([self._requests, self._markers])
+        reading.restart(begins[self._requests], begins[self._markers])
+        consumer.seek(self._requests, reading.requests)
+        consumer.seek(self._markers, reading.markers)
+
     def _foreign(self, reading: Reading, requests: Sequence[Any]) -> bool:
-        """Whether a checkpoint row of another lineage shows that the store is of another log; notes the lineage."""
+        """Whether a checkpoint row of another lineage shows that the store is of another log.
+
+        Notes the lineage. The store's own last checkpoint row, or the one that replaced it when the log was compacted,
+        is always read again; a log in which there is none is not the store's.
+        """
         for record in requests:
             if record.key == CHECKPOINT_KEY:
                 lineage = unpack_checkpoint(record.value).lineage
                 if reading.lineage and lineage != reading.lineage:
                     return True
-                reading.lineage = lineage
+                reading.lineage, reading.confirmed = lineage, True
         return False
 
     def _write(self, reading: Reading, requests: Sequence[Any], markers: Sequence[Any]) -> None:
@@ -276,7 +299,7 @@ class Restore:
         fresh = self.database.get(CHECKPOINT_KEY) is None
         if fresh and ends.committed:
             raise self._lost(ends.committed)
-        self.partition = self._make(config.policy, self.database, config.source, self.number, lineage=os.urandom(8))
+        self.partition = Partition(config.policy, self.database, config.source, self.number, lineage=os.urandom(8))
         if fresh:
             self.partition.position = ends.source.begin
             return

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import msgspec
 
+from pipeline.core.finish import REBUILT
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter, MemoryRows, SourceRecord
-from pipeline.errors import FOUND_PROBLEM, OK
+from pipeline.errors import FOUND_PROBLEM, OK, ProducerFault
+from schemas.deadletter import DeadLetter as LetterLine
+from schemas.deadletter import DeadLetterReason, DeadLetterSource
+from schemas.decode import INVALID
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -22,14 +26,19 @@ if TYPE_CHECKING:
 CHECKPOINT_CHUNKS: Final = 50_000
 """Chunks between two checkpoints into memory: what is closed and past its revise window is given up there."""
 
+Result = bytes | LetterLine
+"""A record, or a dead letter."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
 
 class _Place(msgspec.Struct):
     """`_kafka` of a line: where the chunk stood in a topic; timestamp is the append time in ms."""
 
     topic: str
-    partition: int
-    offset: int
-    timestamp: int
+    partition: _Count
+    offset: _Count
+    timestamp: _Count
 
 
 class _Line(msgspec.Struct):
@@ -47,91 +56,122 @@ class OfflineFold:
         """Start without a partition."""
         self._policy = policy
         self._partitions: dict[tuple[str, int], tuple[Partition, MemoryRows]] = {}
-        self._number = 0
 
-    def take(self, line: bytes) -> Iterator[bytes | DeadLetter]:
-        """Fold one line; what came out of it, records as bytes."""
-        place, record = self._source(line)
-        partition, rows = self._partition(place)
+    def take(self, line: bytes, number: int) -> Iterator[Result]:
+        """Fold one line of the input, the `number`th counted from 1; what came out of it."""
+        source = DeadLetterSource(line=number)
+        try:
+            request_id, place = _address(line)
+            key = request_id.encode(errors="replace") if isinstance(request_id, str) else None
+            if place is None:
+                partition, rows = self._partition("", 0)
+                record = SourceRecord(key, line, number, 0)
+            else:
+                source = DeadLetterSource(**msgspec.structs.asdict(place))
+                partition, rows = self._partition(place.topic, place.partition)
+                record = SourceRecord(key, line, place.offset, place.timestamp)
+            if record.offset < partition.position:
+                raise ProducerFault(INVALID, "_kafka: offsets of a partition must rise", request_id=request_id)
+        except ProducerFault as wrong:
+            reason = DeadLetterReason(wrong.reason)
+            yield LetterLine.of(reason, wrong.detail, request_id=wrong.request_id, source=source, value=_chunk(line))
+            return
         partition.apply([record], record.offset + 1)
         partition.expire(partition.clock)
         yield from _drain(partition)
         if partition.pending >= CHECKPOINT_CHUNKS:
-            snapshot = partition.snapshot()
-            if snapshot is not None:
-                rows.write(snapshot)
-                partition.settled()
+            _checkpoint(partition, rows)
 
-    def end(self) -> Iterator[bytes | DeadLetter]:
+    def end(self) -> Iterator[Result]:
         """End of input: close all that is open."""
         for partition, _ in self._partitions.values():
             partition.close_now()
             yield from _drain(partition)
 
-    def _partition(self, place: tuple[str, int]) -> tuple[Partition, MemoryRows]:
+    def _partition(self, topic: str, number: int) -> tuple[Partition, MemoryRows]:
+        place = topic, number
         if place not in self._partitions:
             rows = MemoryRows()
-            self._partitions[place] = Partition(self._policy, rows, *place), rows
+            self._partitions[place] = Partition(self._policy, rows, topic, number), rows
         return self._partitions[place]
 
-    def _source(self, line: bytes) -> tuple[tuple[str, int], SourceRecord]:
-        self._number += 1
-        try:
-            read = _read_line(line)
-            request_id, place = read.request_id, read.place
-        except (msgspec.MsgspecError, RecursionError):
-            request_id, place = _loosely(line)
-        key = request_id.encode(errors="replace") if isinstance(request_id, str) else None
-        if place is None:
-            return ("", 0), SourceRecord(key, line, self._number, 0)
-        return (place.topic, place.partition), SourceRecord(key, line, place.offset, place.timestamp)
 
+def _address(line: bytes) -> tuple[Any, _Place | None]:
+    """Request id and place of a line; of a line that cannot be read neither, the fold will say why.
 
-def _loosely(line: bytes) -> tuple[Any, _Place | None]:
-    """Request id and place of a line that the strict reader refuses: a lone surrogate, or no JSON at all."""
+    Raises:
+        ProducerFault: `_kafka` is no place.
+    """
     try:
-        document = json.loads(line)
-        place = document.get("_kafka")
-        return document.get("request_id"), None if place is None else msgspec.convert(place, _Place)
-    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError):
-        return None, None
+        read = _read_line(line)
+        return read.request_id, read.place
+    except (msgspec.MsgspecError, RecursionError):  # also for half a character, which the fold takes
+        document = _document(line)
+    request_id, place = document.get("request_id"), document.get("_kafka")
+    if place is None:
+        return request_id, None
+    try:
+        return request_id, msgspec.convert(place, _Place)
+    except msgspec.ValidationError:
+        detail = "_kafka: not {topic, partition, offset, timestamp}"
+        raise ProducerFault(INVALID, detail, request_id=request_id if isinstance(request_id, str) else None) from None
 
 
-def _drain(partition: Partition) -> Iterator[bytes | DeadLetter]:
+def _document(value: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _chunk(line: bytes) -> bytes:
+    """A line as the chunk that lay on the topic, without its place."""
+    document = _document(line)
+    if "_kafka" not in document:
+        return line
+    del document["_kafka"]
+    return json.dumps(document).encode()
+
+
+def _checkpoint(partition: Partition, rows: MemoryRows) -> None:
+    snapshot = partition.snapshot()
+    if snapshot is not None:
+        rows.write(snapshot)
+        partition.settled()
+
+
+def _drain(partition: Partition) -> Iterator[Result]:
     for request_id in list(partition.closing):
         partition.finalize(request_id)
     records, dead = partition.take_output()
     yield from (record.value for record in records if record.value is not None)
-    yield from dead
+    for letter in dead:
+        yield _letter(letter, partition)
 
 
-def dead_letter_line(letter: DeadLetter) -> bytes:
-    """A dead letter as a JSON line {reason, detail, request_id, source, value}; value is the chunk, or its text."""
-    text = (letter.value or b"").decode(errors="replace")
-    value: Any
-    place, request_id = None, None if letter.key is None else letter.key.decode(errors="replace")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
-    if isinstance(value, dict):
-        place = value.pop("_kafka", None)
-    document = {
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "request_id": request_id,
-        "source": place,
-        "value": value,
-    }
-    return json.dumps(document).encode() + b"\n"
+def _letter(letter: DeadLetter, partition: Partition) -> LetterLine:
+    """A dead letter of the working set as `fold` prints it: {reason, detail, request_id, source, value} (CONTRACT §6)."""
+    if partition.topic:
+        place = {"topic": partition.topic, "partition": partition.partition, "offset": letter.offset}
+        source = DeadLetterSource(**place, **({} if letter.detail == REBUILT else {"timestamp": letter.timestamp}))
+    else:
+        source = DeadLetterSource(line=letter.offset)
+    return LetterLine.of(
+        DeadLetterReason(letter.reason),
+        letter.detail,
+        request_id=None if letter.key is None else letter.key.decode(errors="replace"),
+        source=source,
+        value=_chunk(letter.value or b""),
+    )
 
 
-def fold_lines(lines: Iterable[bytes], policy: Policy, *, keep_open: bool = False) -> Iterator[bytes | DeadLetter]:
+def fold_lines(lines: Iterable[bytes], policy: Policy, *, keep_open: bool = False) -> Iterator[Result]:
     """Fold chunk JSON lines; records as bytes and dead letters, in the order in which they arise."""
     fold = OfflineFold(policy)
-    for line in lines:
-        if line.strip():
-            yield from fold.take(line.strip())
+    for number, line in enumerate(lines, 1):
+        if stripped := line.strip():
+            yield from fold.take(stripped, number)
     if not keep_open:
         yield from fold.end()
 
@@ -146,9 +186,9 @@ def run(
     """
     refused = False
     for result in fold_lines(file, settings.policy(), keep_open=keep_open):
-        if isinstance(result, DeadLetter):
+        if isinstance(result, LetterLine):
             refused = True
-            dead_letters.write(dead_letter_line(result))
+            dead_letters.write(result.line())
         else:
             records.write(result + b"\n")
     records.flush()

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from schemas.chunk import CHUNKS, Chunk
 from schemas.decode import MAX_DEPTH
-from schemas.leaves import MAX_INTEGER
+from schemas.leaves import MAX_INTEGER, MAX_NESTING
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ odd = st.one_of(
     free,
     st.sampled_from([Raw(text) for text in (*NUMBERS, *STRINGS)]),
     st.sampled_from([*TIMESTAMPS, *BASE64, *CHUNKS]),
-    st.sampled_from([_deep(depth) for depth in (2, 4, 60, MAX_DEPTH // 2 - 3, MAX_DEPTH // 2, MAX_DEPTH)]),
+    st.sampled_from(
+        [_deep(depth) for depth in (2, 4, MAX_NESTING // 2, MAX_NESTING, MAX_DEPTH // 2 - 3, MAX_DEPTH // 2, MAX_DEPTH)]
+    ),
     st.builds(Pairs, st.lists(st.tuples(st.sampled_from(["a", "text", "index"]), free), max_size=3)),
 )
 """Values that some field will not like."""

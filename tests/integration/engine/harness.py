@@ -232,11 +232,16 @@ class Seen:
     timestamp: int
 
 
-async def committed(settings: Settings, topic: str, *, at_least: int = 0) -> list[Seen]:
-    """Everything a read_committed consumer sees of a topic, once there are at least so many records."""
+async def committed(
+    settings: Settings, topic: str, *, at_least: int = 0, isolation: str = "read_committed"
+) -> list[Seen]:
+    """Everything a read_committed consumer sees of a topic, once there are at least so many records.
+
+    With `isolation` read_uncommitted it also sees what was aborted.
+    """
     consumer = AIOKafkaConsumer(
         **client(settings),
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         max_partition_fetch_bytes=1 << 25,
     )

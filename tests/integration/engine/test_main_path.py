@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,33 @@ def test_large_chunks_and_records_pass(brisk: Settings, tmp_path: Path) -> None:
 
         asyncio.run(produce())
         assert expectations([stream]) == records(brisk, at_least=1)
+
+
+def test_chunks_and_records_at_their_limits_pass_whatever_they_hold(brisk: Settings, tmp_path: Path) -> None:
+    """Text that hardly compresses fills a chunk up to max_chunk_bytes, and a record up to max_record_bytes."""
+    noise = random.Random(4).randbytes
+    words = tuple(base64.b85encode(noise(3_300_000)).decode() for _ in range(2))
+    both, one = Stream("both", words), Stream("one", ("",))
+    one = Stream("one", (base64.b85encode(noise(7_000_000)).decode()[: brisk.max_chunk_bytes - len(one.chunk(0))],))
+
+    async def produce() -> None:
+        producer = AIOKafkaProducer(**client(brisk), max_request_size=1 << 25, max_batch_size=1 << 25)
+        await producer.start()
+        for stream in (both, one):
+            for index in range(len(stream.words)):
+                value = stream.chunk(index)
+                assert len(value) <= brisk.max_chunk_bytes
+                await producer.send_and_wait(brisk.chunk_topic, value, key=stream.request_id.encode())
+        await producer.stop()
+
+    with running(brisk, tmp_path / "log") as worker:
+        worker.wait_for("assigned")
+        asyncio.run(produce())
+        assert [both.expected["content"]] == [
+            record["content"] for record in records(brisk, at_least=2) if record["request_id"] == "both"
+        ]
+        assert asyncio.run(committed(brisk, brisk.dead_topic)) == []
+        assert worker.terminate()[0] == 0
 
 
 def test_an_oversize_chunk_becomes_a_dead_letter_whole(brisk: Settings, tmp_path: Path) -> None:

@@ -97,14 +97,14 @@ def test_the_newest_marker_of_a_request_is_found(hours: tuple[int, int]) -> None
     assert found.closed_at == hours[1] * HOUR
 
 
-def test_sweeping_begins_when_the_revise_window_of_a_whole_hour_is_over() -> None:
-    """What closed at the end of the hour may be revised until then."""
+def test_sweeping_begins_when_a_whole_hour_gathers_nothing_any_more() -> None:
+    """What closed at the end of the hour has its revise window, and the grace after it."""
     memory = Memory()
     memory.put(b"a", marker(0, segments=2))
 
-    assert memory.swept(2 * HOUR - 1) == []
-    assert memory.swept(2 * HOUR) == [b"a"]
-    assert memory.swept(2 * HOUR) == []
+    assert memory.swept(2 * HOUR + 1_999) == []
+    assert memory.swept(2 * HOUR + 2_000) == [b"a"]
+    assert memory.swept(2 * HOUR + 2_000) == []
 
 
 def test_only_kept_segments_are_swept_hour_by_hour() -> None:

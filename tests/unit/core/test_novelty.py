@@ -61,6 +61,7 @@ NOTHING: list[tuple[str, Document]] = [
     ("a role alone", chunk(6, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})),
     ("no choice", chunk(6, {"choices": [], "id": "c", "model": "m", "created": 5, "system_fingerprint": "f"})),
     ("latency", chunk(6, {"choices": [], "extra_fields": {"latency": 5}})),
+    ("nothing, nested deeply", chunk(6, {"choices": [{"logprobs": json.loads('{"a":[' * 40 + "]}" * 40)}]})),
     ("a bare marker", marker(6, is_final=False)),
     ("empty text", text(6, "")),
     ("empty audio", speech(6, b"")),

@@ -1,6 +1,11 @@
 """Ports of the working set: rows in memory, records by hand, dead letters as they go out."""
 
-from pipeline.core.rows import DeadLetter, MemoryRows, Outgoing, Snapshot, SourceRecord
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.core.rows import DeadLetter, MemoryRows, Outgoing, Snapshot, SourceRecord, Trusted
+from pipeline.errors import OurFault
 from schemas.deadletter import DEAD_LETTER_HEADERS
 
 
@@ -69,3 +74,35 @@ def test_a_dead_letter_may_have_neither_key_nor_value() -> None:
 def test_a_record_by_hand_has_no_headers_unless_told() -> None:
     """Offline folds have none."""
     assert SourceRecord(b"k", b"v", 1, 2).headers == ()
+
+
+class Torn(MemoryRows):
+    """A store whose disk fails."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Fail."""
+        raise OSError(key)
+
+    def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Fail after a row."""
+        yield prefix, start
+        raise OSError(prefix)
+
+
+def test_a_store_that_cannot_be_read_is_our_fault() -> None:
+    """It must not pass for the fault of a chunk, and its text holds no key (G4, G7)."""
+    rows = Trusted(Torn())
+
+    with pytest.raises(OurFault, match=r"the store cannot be read \(OSError\)"):
+        rows.get(b"secret")
+    with pytest.raises(OurFault, match="cannot be read"):
+        list(rows.scan(b"secret"))
+
+
+def test_trusted_rows_are_the_rows_themselves() -> None:
+    """What can be read is read as it is."""
+    rows = MemoryRows()
+    rows.write(snapshot((b"a", b"1"), (b"b", b"2")))
+
+    assert Trusted(rows).get(b"a") == b"1"
+    assert list(Trusted(rows).scan(b"", b"b")) == [(b"b", b"2")]

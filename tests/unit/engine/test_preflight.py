@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,10 +25,19 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
-def look(made: Config, *, counts: dict[str, int] = COUNTS, **settings: dict[str, str]) -> Cluster:
-    """Check topics that are as they should be but for the changes."""
-    found = {name: {**have, **settings.get(name.partition("-")[2] or name, {})} for name, have in SETTINGS.items()}
-    return check(made, "cluster", counts, found)
+def look(made: Config, *, counts: dict[str, int] = COUNTS, **settings: str) -> Cluster:
+    """Check topics that are as they should be but for the changes, given as chunks, requests and markers."""
+    return check(made, "cluster", counts, {**SETTINGS, **settings_of(**settings)})
+
+
+def settings_of(**settings: str) -> dict[str, dict[str, str]]:
+    """Settings of topics in which one value is another."""
+    changed = {}
+    for role, value in settings.items():
+        name = "llm.chunks" if role == "chunks" else f"main-{role}-changelog"
+        key = "message.timestamp.type" if role == "chunks" else "cleanup.policy"
+        changed[name] = {**SETTINGS[name], key: value}
+    return changed
 
 
 def test_what_is_found_is_what_the_engine_works_with(tmp_path: Path) -> None:
@@ -39,7 +47,7 @@ def test_what_is_found_is_what_the_engine_works_with(tmp_path: Path) -> None:
 
 def test_a_missing_topic_is_named_with_what_to_do(tmp_path: Path) -> None:
     """The hint is the command that creates it."""
-    with pytest.raises(TopicDrift, match="no topic llm.accumulated .*`streamledger topics`"):
+    with pytest.raises(TopicDrift, match=r"no topic llm\.accumulated .*`streamledger topics`"):
         look(config(tmp_path), counts={name: count for name, count in COUNTS.items() if name != "llm.accumulated"})
 
 
@@ -52,21 +60,20 @@ def test_unequal_partition_counts_are_refused(tmp_path: Path, name: str) -> None
 
 def test_a_producers_clock_is_refused_unless_asked_for(tmp_path: Path) -> None:
     """CreateTime needs clock=create, and the error says what is lost (CONTRACT §3)."""
-    create: dict[str, Any] = {"llm.chunks": {"message.timestamp.type": "CreateTime"}}
     with pytest.raises(TopicDrift, match="clock=create"):
-        look(config(tmp_path), **create)
+        look(config(tmp_path), chunks="CreateTime")
 
-    assert look(config(tmp_path, append_clock=False), **create).partitions == 8
+    assert look(config(tmp_path, append_clock=False), chunks="CreateTime").partitions == 8
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
 def test_a_changelog_that_forgets_is_refused(tmp_path: Path, policy: str) -> None:
     """Open requests and the checkpoint row would be deleted by age."""
     with pytest.raises(TopicDrift, match="main-requests-changelog"):
-        look(config(tmp_path), **{"requests-changelog": {"cleanup.policy": policy}})
+        look(config(tmp_path), requests=policy)
 
 
 def test_a_marker_changelog_that_never_forgets_is_refused(tmp_path: Path) -> None:
     """Each of its rows has a key of its own, so compaction would keep all of them."""
     with pytest.raises(TopicDrift, match="main-markers-changelog"):
-        look(config(tmp_path), **{"markers-changelog": {"cleanup.policy": "compact"}})
+        look(config(tmp_path), markers="compact")

@@ -29,22 +29,36 @@ def test_headers_are_those_of_the_contract() -> None:
     ]
 
 
-@pytest.mark.parametrize("value", [None, b"", b'{"a": 1}', "é\u2028".encode(), b"\x00\xff\xfe"])
-def test_a_json_line_holds_the_original_bytes(value: bytes | None) -> None:
-    """Text stays readable, other bytes are base64, nothing is nothing."""
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b'{"a": [1, "\\ud800"]}', {"a": [1, "\ud800"]}),
+        (b"[1]", "[1]"),
+        (b"", ""),
+        (b'{"a": NaN}', '{"a": NaN}'),
+        (b'{"a": 1e400}', '{"a": 1e400}'),
+        (b'{"a": ' + b"9" * 5000 + b"}", '{"a": ' + "9" * 5000 + "}"),
+        (b'{"a":' * 5000, '{"a":' * 5000),
+        ("é\u2028".encode(), "é\u2028"),
+        (None, None),
+    ],
+    ids=["object", "array", "nothing", "nan", "infinity", "digits", "deep", "text", "tombstone"],
+)
+def test_a_line_shows_the_chunk_or_its_text(value: bytes | None, shown: object) -> None:
+    """An object where it is one that any reader can be given, else the text as it came."""
     source = DeadLetterSource(topic="llm.chunks", partition=1, offset=7, timestamp=1_700_000_000_000)
     letter = DeadLetter.of(DeadLetterReason.NOT_JSON, "why", request_id="r", source=source, value=value)
+    line = letter.line()
 
-    again = DeadLetter.model_validate_json(letter.model_dump_json())
-
-    assert again == letter
-    assert again.original == value
+    assert line.endswith(b"\n")
+    assert json.loads(line)["value"] == shown
+    assert json.loads(line)["source"] == source.model_dump(exclude_unset=True)
+    assert DeadLetter.model_validate(json.loads(line)) == letter
 
 
 def test_the_line_has_the_names_of_the_contract() -> None:
-    """reason, detail, request_id, source, value; what is not UTF-8 comes beside them."""
-    line = json.loads(DeadLetter.of(DeadLetterReason.LATE, "closed", value=b"\xff").model_dump_json())
-    assert line == {
+    """reason, detail, request_id, source, value; bytes that are no text come beside them."""
+    assert json.loads(DeadLetter.of(DeadLetterReason.LATE, "closed", value=b"\xff").line()) == {
         "reason": "late",
         "detail": "closed",
         "request_id": None,

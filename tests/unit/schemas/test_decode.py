@@ -7,7 +7,7 @@ import pytest
 
 from schemas.chunk import CHUNKS, NO_ATTEMPT, StreamType
 from schemas.decode import INVALID, MAX_DEPTH, NOT_JSON, UNSUPPORTED_VERSION, ChunkRejected, decode, decode_strict
-from schemas.leaves import MAX_INTEGER
+from schemas.leaves import MAX_INTEGER, MAX_NESTING, TOO_DEEP
 from tests.unit.schemas.decoders import MINIMAL, both, encoded, reason
 
 WRONG: dict[str, list[Any]] = {
@@ -188,17 +188,44 @@ def test_the_last_of_doubled_fields_counts() -> None:
     assert both(('{"chunk_index": -1,' + text[1:]).encode()).chunk_index == 0
 
 
-@pytest.mark.parametrize("depth", [1, 5, 6, 7, MAX_DEPTH - 1])
-def test_nesting_up_to_the_limit_is_read(depth: int) -> None:
-    """Deeper than compiled code looks, the strict decoder reads on."""
-    tree = json.loads("[" * depth + "]" * depth)
+def _tree(depth: int) -> Any:
+    return json.loads("[" * depth + "]" * depth)
 
-    assert both(encoded(raw_request=tree, novel=tree)).raw_request == tree
+
+@pytest.mark.parametrize("depth", [1, 5, 6, 7, MAX_NESTING])
+def test_json_that_is_kept_may_be_deep(depth: int) -> None:
+    """Deeper than compiled code looks, the strict decoder reads on."""
+    chunk: Any = both(encoded(raw_request=_tree(depth), response={"extra_fields": {"raw_response": _tree(depth)}}))
+
+    assert chunk.raw_request == chunk.response.extra_fields.raw_response == _tree(depth)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"raw_request": _tree(MAX_NESTING + 1)},
+        {"error": {"param": _tree(MAX_NESTING)}},
+        {"response": {"usage": {"a": _tree(MAX_NESTING)}}},
+    ],
+    ids=["raw_request", "error", "usage"],
+)
+def test_json_that_is_kept_has_a_limit(fields: dict[str, Any]) -> None:
+    """What common readers of records could not read is refused; no leaf is dropped for it."""
+    value = encoded(**fields)
+
+    assert reason(value) == INVALID
+    with pytest.raises(ChunkRejected, match=TOO_DEEP):
+        decode(value)
+
+
+def test_ignored_fields_may_be_deeper() -> None:
+    """Up to the limit of the whole chunk, counted from its own brace."""
+    assert both(encoded(novel=_tree(MAX_DEPTH - 1))).anomalies == 0
 
 
 @pytest.mark.parametrize("field", ["raw_request", "novel"])
 def test_nesting_over_the_limit_is_invalid(field: str) -> None:
-    """The limit is ours, not the interpreter's, so that every replay decides the same."""
+    """The limit is ours, not the interpreter's, so that every replay decides the same, JSON or not."""
     value = encoded(**{field: 0}).replace(b"0}", b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}")
 
     assert reason(value) == INVALID

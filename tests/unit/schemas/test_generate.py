@@ -61,7 +61,7 @@ def test_an_absent_attempt_is_0_for_readers() -> None:
 
 def test_a_dead_letter_line_validates() -> None:
     """What `fold` prints is described."""
-    line = json.loads(DeadLetter.of(DeadLetterReason.CONFLICT, "other content", value=b"{}").model_dump_json())
+    line = json.loads(DeadLetter.of(DeadLetterReason.CONFLICT, "other content", value=b"{}").line())
 
     assert list(Draft202012Validator(_schema("dead-letter")).iter_errors(line)) == []
     assert not Draft202012Validator(_schema("dead-letter")).is_valid(line | {"reason": "boring"})

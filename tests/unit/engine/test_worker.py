@@ -1,0 +1,95 @@
+"""How a worker starts and leaves, without a Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine import worker as module
+from pipeline.engine.preflight import Cluster
+from pipeline.engine.worker import _drained, _Worker, run
+from pipeline.errors import KafkaUnreachable, TopicDrift, UsageError
+from pipeline.settings import Settings
+from tests.unit.engine.fakes import config
+
+CLUSTER = Cluster("cluster", 1, 1, 60.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.0)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *outcomes: object) -> list[float]:
+    """Let preflight come to these outcomes in turn; when it was asked."""
+    asked: list[float] = []
+
+    async def preflight(_: object) -> Cluster:
+        outcome = outcomes[min(len(asked), len(outcomes) - 1)]
+        asked.append(time.monotonic())
+        if isinstance(outcome, Exception):
+            raise outcome
+        return CLUSTER
+
+    monkeypatch.setattr(module, "preflight", preflight)
+    return asked
+
+
+def test_it_comes_up_when_kafka_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kafka down is one line in the log, and the wait doubles until it answers."""
+    asked = answers(monkeypatch, *[KafkaUnreachable("no Kafka answers")] * 4, CLUSTER)
+    worker = _Worker(config(tmp_path), tmp_path, drain=False)
+
+    assert asyncio.run(worker._reach()) == CLUSTER
+    assert len(asked) == 5
+    assert len([record for record in caplog.records if "waiting for Kafka" in str(record.msg)]) == 1
+
+
+def test_a_signal_ends_the_wait_for_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was started, so there is nothing to wait for: exit 0."""
+    answers(monkeypatch, KafkaUnreachable("no Kafka answers"))
+
+    async def scenario() -> int:
+        worker = _Worker(config(tmp_path), tmp_path, drain=False)
+        asyncio.get_running_loop().call_later(0.05, worker._on_signal, signal.SIGTERM)
+        return await worker.run()
+
+    assert asyncio.run(scenario()) == 0
+
+
+def test_topics_that_break_a_promise_are_no_reason_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They don't get better by themselves; the caller prints the error."""
+    asked = answers(monkeypatch, TopicDrift("no topic llm.chunks"))
+    settings = Settings(data_dir=tmp_path)
+    with pytest.raises(TopicDrift):
+        run(settings)
+
+    assert len(asked) == 1
+
+
+def test_an_unknown_failpoint_is_bad_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is touched."""
+    monkeypatch.setenv("STREAMLEDGER_FAILPOINTS", "nowhere")
+    with pytest.raises(UsageError, match="nowhere"):
+        run(Settings(data_dir=tmp_path))
+
+
+def test_drained_once_is_not_yet_drained() -> None:
+    """What closes between two looks is seen at the next one."""
+    looks = [True, False, True, True, True]
+
+    class Engine:
+        async def drained(self) -> bool:
+            return looks.pop(0)
+
+    app: Any = type("App", (), {"engine": Engine()})
+    asyncio.run(_drained(app))
+    assert looks == []
