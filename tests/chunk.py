@@ -55,7 +55,13 @@ def marker(index: int, **envelope: Any) -> Document:
 
 
 def chat(
-    index: int, text: str | None = None, *, finish: str | None = None, usage: Any = None, choice: int = 0, **envelope: Any
+    index: int,
+    text: str | None = None,
+    *,
+    finish: str | None = None,
+    usage: Any = None,
+    choice: int = 0,
+    **envelope: Any,
 ) -> Document:
     """A chat delta of one choice."""
     choices = [{"index": choice, "delta": {} if text is None else {"content": text}, "finish_reason": finish}]
@@ -73,6 +79,11 @@ def error(index: int, message: str = "cut", type_: str | None = None, **envelope
     return chunk(index, error={"is_bifrost_error": False, "status_code": 503, "error": body}, **envelope)
 
 
+def cancelled(index: int, **envelope: Any) -> Document:
+    """An error by which the caller gave up."""
+    return error(index, "gone", "request_cancelled", **envelope)
+
+
 def text(index: int, content: str | None = None, *, finish: str | None = None, **envelope: Any) -> Document:
     """A text completion delta."""
     choices = [{"index": 0, "text": content, "finish_reason": finish}]
@@ -86,9 +97,13 @@ def speech(index: int, audio: bytes | None = None, *, type_: str = "speech.audio
     return chunk(index, {"type": type_, "audio": encoded_audio} | fields, **({"stream_type": AUDIO} | envelope))
 
 
-def transcript(index: int, delta: str | None = None, *, type_: str = "transcript.text.delta", **envelope: Any) -> Document:
+def transcript(
+    index: int, delta: str | None = None, *, type_: str = "transcript.text.delta", **envelope: Any
+) -> Document:
     """A piece of a transcript; `whole` is the text of the closing event."""
-    fields = {name: envelope.pop(source) for name, source in (("text", "whole"), ("usage", "usage")) if source in envelope}
+    fields = {
+        name: envelope.pop(source) for name, source in (("text", "whole"), ("usage", "usage")) if source in envelope
+    }
     return chunk(index, {"type": type_, "delta": delta} | fields, **({"stream_type": TRANSCRIPTION} | envelope))
 
 

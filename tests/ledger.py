@@ -63,7 +63,7 @@ class Ledger:
         self,
         *chunks: Mapping[str, Any] | bytes | None,
         at: int = 0,
-        key: bytes | None | Any = ...,
+        key: bytes | Any | None = ...,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> Self:
         """Append chunks at `at` ms; their key is their request id unless told."""

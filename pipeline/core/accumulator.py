@@ -67,8 +67,8 @@ class Accumulator:
             The response with `data` null until the stream has closed; a repeat after that returns the same data.
 
         Raises:
-            ProducerFault: the chunk was refused; `reason` and `detail` are those of its dead letter.  A conflict is found
-                when the stream closes: it is counted in the data, and the chunk that closes is not refused for it.
+            ProducerFault: the chunk was refused; `reason` and `detail` are those of its dead letter. A conflict
+                is found when the stream closes: it is counted in the data, and the closing chunk is not refused.
         """
         with self._lock:
             document = _document(chunk)

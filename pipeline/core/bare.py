@@ -1,4 +1,4 @@
-"""What is stored of a chunk whose content may not be: past a limit of its request, or without capture (CONTRACT §4, G7).
+"""What is stored of a chunk whose content may not be: past a limit of its request, or without capture (CONTRACT §4).
 
 Usage, cost, finish, labels and times stay; the same is done to repeats of such a chunk before they are compared.
 """

@@ -32,19 +32,22 @@ def slot_of(attempt: int, kind: int, image: int | None) -> Slot:
     return Slot(attempt, kind, NO_IMAGE if image is None else image)
 
 
-def order_of(stream_type: str) -> Callable[[Chunk], tuple[int, int, int]]:
+def order_of(stream_type: str) -> Callable[[Chunk], tuple[int, ...]]:
     """Sort key of one attempt's chunks: images by (image_index, chunk_index), others by chunk_index (S-ORD-1)."""
     return _image_order if stream_type == StreamType.IMAGE else index_order
 
 
-def index_order(chunk: Chunk) -> tuple[int, int, int]:
-    """Sort key by index: what "lowest" and "highest" mean within an attempt (CONTRACT §1)."""
+def index_order(chunk: Chunk) -> tuple[int, ...]:
+    """Sort key by index: what "lowest" and "highest" mean within an attempt (CONTRACT §1).
+
+    No two identities have one key: a marker without an attempt comes before one that names it.
+    """
     image = NO_IMAGE if chunk.image_index is None else chunk.image_index
-    return chunk.chunk_index, image, SIGNS[chunk.stream_type](chunk).kind
+    return chunk.chunk_index, image, SIGNS[chunk.stream_type](chunk).kind, chunk.attempt
 
 
-def _image_order(chunk: Chunk) -> tuple[int, int, int]:
-    return chunk.image_index or 0, chunk.chunk_index, SIGNS[chunk.stream_type](chunk).kind
+def _image_order(chunk: Chunk) -> tuple[int, ...]:
+    return chunk.image_index or 0, *index_order(chunk)
 
 
 def same_payload(first: Chunk, second: Chunk) -> bool:

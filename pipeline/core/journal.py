@@ -24,6 +24,7 @@ from schemas.chunk import Chunk
 
 Stored = list[tuple[int, Chunk]]
 
+
 class Journal:
     """Rows between the working set and the store."""
 

@@ -14,7 +14,17 @@ from pipeline.core.streams.events import HANDLERS
 from schemas.chunk import StreamType
 
 _NAMES: Final = frozenset(
-    {"id", "created", "model", "system_fingerprint", "index", "latency", "type", "sequence_number", "partial_image_index"}
+    {
+        "id",
+        "created",
+        "model",
+        "system_fingerprint",
+        "index",
+        "latency",
+        "type",
+        "sequence_number",
+        "partial_image_index",
+    }
 )
 """Fields that say who a payload is, not what."""
 

@@ -167,10 +167,7 @@ def _times(chunks: Sequence[Chunk], attempts: Sequence[Attempt], shown: Attempt)
     stamps = [chunk.timestamp for chunk in chunks]
     first, last = min(stamps), max(stamps)
     finals = [chunk for attempt in attempts for chunk in attempt.chunks if chunk.is_final]
-    if finals:
-        end = finals[-1].timestamp
-    else:
-        end = _error_or_last(attempts[-1]).timestamp
+    end = (finals[-1] if finals else _error_or_last(attempts[-1])).timestamp
     first_shown = first if len(attempts) == 1 else min(chunk.timestamp for chunk in shown.chunks)
     start = min(starts) if starts else first
     return Times(start=start, end=end, first=first, last=last, first_shown=first_shown)

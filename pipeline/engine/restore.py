@@ -27,7 +27,7 @@ from pipeline.engine.preflight import Cluster
 from pipeline.engine.store import FORMAT, Database, Meta, RequestStore
 from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.engine.trust import Bounds, Start, start_of
-from pipeline.errors import BrokerFault, StateLost
+from pipeline.errors import BrokerFault, InvariantBroken, StateLost
 from pipeline.log import get_logger
 
 log = get_logger(__name__)
@@ -129,6 +129,8 @@ class Restore:
                 raise self._lost(ends.committed)
             await self.transactions.fence()
             failpoint("restore.after_init")
+            # Until the fence an owner that still lived could go on: what was seen before may lie behind its position.
+            ends = await self._ends(consumer)
             reading = await self._begin(ends)
             await self._read(consumer, reading)
         except KafkaError as error:
@@ -309,7 +311,7 @@ class Restore:
         except asyncio.CancelledError:
             await asyncio.wait([loading])  # the store must not be closed under it
             raise
-        except LookupError as error:
+        except InvariantBroken as error:
             text = "the changelog has holes: rows of open requests are missing"
             raise StateLost(text, topic=self._requests.topic, partition=self.number) from error
         self._check_position(ends)

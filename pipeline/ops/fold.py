@@ -151,10 +151,11 @@ def _drain(partition: Partition) -> Iterator[Result]:
 
 
 def _letter(letter: DeadLetter, partition: Partition) -> LetterLine:
-    """A dead letter of the working set as `fold` prints it: {reason, detail, request_id, source, value} (CONTRACT §6)."""
+    """A dead letter of the working set as `fold` prints it (CONTRACT §6)."""
     if partition.topic:
-        place = {"topic": partition.topic, "partition": partition.partition, "offset": letter.offset}
-        source = DeadLetterSource(**place, **({} if letter.detail == REBUILT else {"timestamp": letter.timestamp}))
+        source = DeadLetterSource(topic=partition.topic, partition=partition.partition, offset=letter.offset)
+        if letter.detail != REBUILT:
+            source = source.model_copy(update={"timestamp": letter.timestamp})
     else:
         source = DeadLetterSource(line=letter.offset)
     return LetterLine.of(

@@ -65,7 +65,9 @@ deltas = table(
 )
 finishes = some(st.sampled_from(["stop", "length", "tool_calls"]))
 logprobs = table(content=st.lists(table(token=words, logprob=st.just(-0.5)), max_size=2))
-extras = table(latency=st.integers(0, 9), raw_response=some(words | st.just({"raw": 1})), cache_debug=st.just({"cache_hit": True}))
+extras = table(
+    latency=st.integers(0, 9), raw_response=some(words | st.just({"raw": 1})), cache_debug=st.just({"cache_hit": True})
+)
 base64 = st.sampled_from(["", "YQ==", "YWI=", "YWJj"])
 items = st.sampled_from(
     [
@@ -80,7 +82,9 @@ PAYLOADS: Final[dict[str, SearchStrategy[Document]]] = {
     CHAT: table(
         model=words,
         service_tier=some(st.just("flex")),
-        choices=st.lists(table(index=st.integers(0, 1), delta=deltas, finish_reason=finishes, logprobs=logprobs), max_size=2),
+        choices=st.lists(
+            table(index=st.integers(0, 1), delta=deltas, finish_reason=finishes, logprobs=logprobs), max_size=2
+        ),
         usage=some(counts),
         extra_fields=extras,
     ),

@@ -51,7 +51,8 @@ def test_a_dropped_chunk_is_reported(data: st.DataObject, chunks: list[Document]
 
     picture = [dropped["image_index"]] if dropped["stream_type"] == IMAGE else []
     assert any(
-        place == picture and first <= dropped["chunk_index"] <= last for *place, first, last in record["missing_indexes"]
+        place == picture and first <= dropped["chunk_index"] <= last
+        for *place, first, last in record["missing_indexes"]
     )
     assert not record["complete"]
 
@@ -59,7 +60,7 @@ def test_a_dropped_chunk_is_reported(data: st.DataObject, chunks: list[Document]
 def _is_between(chunk: Document, chunks: list[Document]) -> bool:
     """Whether others of the same image lie below and above."""
     others = [each["chunk_index"] for each in chunks if each.get("image_index") == chunk.get("image_index")]
-    return min(others) < chunk["chunk_index"] < max(others)
+    return bool(min(others) < chunk["chunk_index"] < max(others))
 
 
 @given(chunk_sets())

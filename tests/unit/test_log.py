@@ -92,7 +92,7 @@ class TestForm:
         ("form", "terminal", "is_json"),
         [("auto", False, True), ("auto", True, False), ("json", True, True), ("console", False, False)],
     )
-    def test_the_form_follows_setting_and_terminal(self, form: log.Format, terminal: bool, is_json: bool) -> None:  # noqa: FBT001 (parametrised)
+    def test_the_form_follows_setting_and_terminal(self, form: log.Format, terminal: bool, is_json: bool) -> None:
         """Automatic means console for a person and JSON for everything else."""
         output = started(form=form, terminal=terminal)
         log.get_logger("pipeline.x").info("started", partition=3)

@@ -82,7 +82,7 @@ def test_a_secret_has_no_flag_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_config_may_stand_before_or_after_the_command(invoke: Invoke, tmp_path: Path, before: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_config_may_stand_before_or_after_the_command(invoke: Invoke, tmp_path: Path, before: bool) -> None:
     """Both are natural, so both work."""
     path = tmp_path / "ledger.toml"
     path.write_text('ledger = "from-file"', encoding="utf-8")

@@ -82,7 +82,7 @@ class TestDemo:
         monkeypatch: pytest.MonkeyPatch,
         arguments: tuple[str, ...],
         variable: str | None,
-        own: bool,  # noqa: FBT001 (parametrised)
+        own: bool,
     ) -> None:
         """By flag, variable or file; the default address is nobody's word."""
         calls: list[bool] = []

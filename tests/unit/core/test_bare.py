@@ -8,7 +8,20 @@ import pytest
 from pipeline.core.bare import bare
 from schemas.chunk import Chunk
 from schemas.decode import STORED, decode
-from tests.chunk import AUDIO, CHAT, IMAGE, RESPONSES, TEXT, TRANSCRIPTION, Document, chat, chunk, encoded, error, marker
+from tests.chunk import (
+    AUDIO,
+    CHAT,
+    IMAGE,
+    RESPONSES,
+    TEXT,
+    TRANSCRIPTION,
+    Document,
+    chat,
+    chunk,
+    encoded,
+    error,
+    marker,
+)
 
 SECRET = "secret"
 PAYLOADS: dict[str, Document] = {
@@ -19,7 +32,14 @@ PAYLOADS: dict[str, Document] = {
     TRANSCRIPTION: {"type": "transcript.text.done", "text": SECRET},
     RESPONSES: {"type": "response.output_text.delta", "delta": SECRET, "output_index": 3},
 }
-ENVELOPE = {"cost": 0.5, "labels": {"tenant": "t"}, "is_final": True, "provider": "p", "model": "m", "attempt": 2}
+ENVELOPE: dict[str, Any] = {
+    "cost": 0.5,
+    "labels": {"tenant": "t"},
+    "is_final": True,
+    "provider": "p",
+    "model": "m",
+    "attempt": 2,
+}
 
 
 def stripped(document: Document, *, captured: bool = False) -> Chunk:
@@ -62,7 +82,9 @@ def test_what_has_no_response_is_only_copied(document: Document) -> None:
 
 def test_odd_chunks_become_plain_ones() -> None:
     """The bytes that an odd chunk came as are content, and its oddness was counted before."""
-    left: Any = stripped(chunk(0, {"choices": [{"delta": {"content": SECRET}}], "model": 5, "usage": {"total_tokens": 7}}))
+    left: Any = stripped(
+        chunk(0, {"choices": [{"delta": {"content": SECRET}}], "model": 5, "usage": {"total_tokens": 7}})
+    )
 
     assert (left.original, left.anomalies, left.response.usage) == (None, 0, {"total_tokens": 7})
     assert SECRET not in str(left)

@@ -83,7 +83,11 @@ def test_content_is_shed_next_and_money_never() -> None:
 
     document = valid(seal(made, SOURCE, limit=4_000))
 
-    assert (document["output_message"], document["raw_response"], document["content_omitted"]) == (None, None, "content")
+    assert (document["output_message"], document["raw_response"], document["content_omitted"]) == (
+        None,
+        None,
+        "content",
+    )
     assert (document["token_usage"], document["cost"], document["finish_reason"]) == (USAGE, 0.25, "stop")
     assert (document["chunk_count"], document["complete"], document["source"]) == (2, True, SOURCE)
 

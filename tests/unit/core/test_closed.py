@@ -47,11 +47,11 @@ def test_a_marker_is_found_wherever_it_is() -> None:
     memory = Memory()
     memory.put(b"a", marker(5), stored=False)
     assert memory.closed.find(b"a") == marker(5)
-    assert memory.closed.waiting
+    assert bool(memory.closed.waiting) is True
 
     memory.checkpoint(settled=False)
     assert memory.closed.find(b"a") == marker(5)
-    assert not memory.closed.waiting
+    assert bool(memory.closed.waiting) is False
 
     memory.closed.settled()
     assert memory.closed.find(b"a") == marker(5)

@@ -47,7 +47,8 @@ def test_an_attempt_is_folded_in_index_order() -> None:
 @pytest.mark.parametrize("name", ["provider", "model", "cost"])
 def test_the_highest_non_null_value_counts(name: str) -> None:
     """Not the last delivered one, and null is no value (S-META-1, S-META-2)."""
-    low, high = (1.5, 0.0) if name == "cost" else ("low", "high")
+    values: tuple[Any, Any] = (1.5, 0.0) if name == "cost" else ("low", "high")
+    low, high = values
 
     found = attempt(chat(5), chat(3, **{name: high}), chat(1, **{name: low}))
 
@@ -124,8 +125,12 @@ def test_cache_facts_come_from_the_highest_payload_that_has_them() -> None:
     ("chunks", "expected"),
     [
         pytest.param([chunk(0, {"model": "payload"}), chat(1)], ("payload", None), id="payload"),
-        pytest.param([chunk(0, {"model": "payload"}), chat(1, model="envelope")], ("envelope", None), id="envelope first"),
-        pytest.param([chunk(0, {"service_tier": "flex"}), chunk(1, {"service_tier": "default"})], (None, "default"), id="tier"),
+        pytest.param(
+            [chunk(0, {"model": "payload"}), chat(1, model="envelope")], ("envelope", None), id="envelope first"
+        ),
+        pytest.param(
+            [chunk(0, {"service_tier": "flex"}), chunk(1, {"service_tier": "default"})], (None, "default"), id="tier"
+        ),
         pytest.param(
             [event(0, "response.created", fields={"response": {"model": "m", "service_tier": "auto"}}), event(1, "x")],
             ("m", "auto"),
@@ -152,7 +157,9 @@ def test_model_and_tier_may_stand_in_the_payload(chunks: list[Document], expecte
         pytest.param([chat(0, finish="stop")], None, "stop", id="none"),
         pytest.param([chat(0, "a"), error(1, "cut")], "cut", "error", id="error"),
         pytest.param([chat(0, "a"), error(0, "cut")], "cut", "error", id="index zero"),
-        pytest.param([error(0, "first"), error(2, "last"), error(1, "between")], "last", "error", id="the highest error"),
+        pytest.param(
+            [error(0, "first"), error(2, "last"), error(1, "between")], "last", "error", id="the highest error"
+        ),
         pytest.param([chat(0, finish="stop"), error(1, "cut")], "cut", "error", id="error above the finish"),
         pytest.param([chat(0), chat(1, finish="stop"), error(0, "cut")], "cut", "stop", id="index zero after a finish"),
         pytest.param([chunk(0, {"error": {"message": "inside"}})], "inside", None, id="inside a payload"),
@@ -162,7 +169,7 @@ def test_model_and_tier_may_stand_in_the_payload(chunks: list[Document], expecte
     ],
 )
 def test_errors_and_finish_reasons(chunks: list[Document], message: str | None, finish: str | None) -> None:
-    """An error handed in comes before one inside; it is the finish reason unless a finish came after (S-ERR-1, 2, 4)."""
+    """An error handed in comes before one inside; the finish reason too, unless a finish came after (S-ERR-1, 2, 4)."""
     found = attempt(*chunks)
 
     assert (found.error["error"]["message"] if found.error else None, found.finish_reason) == (message, finish)
@@ -230,7 +237,10 @@ def test_half_a_character_beside_an_error_is_kept_as_raw() -> None:
 def test_the_raw_request_is_that_of_the_lowest_chunk() -> None:
     """Of the envelope before that of extra_fields, of the lowest index that has either."""
     inside = chunk(1, {"extra_fields": {"raw_request": "inside"}})
-    chunks = [decode(encoded(each)) for each in (marker(0), error(0), chunk(0, {"choices": []}), inside, chat(2, raw_request=[1]))]
+    chunks = [
+        decode(encoded(each))
+        for each in (marker(0), error(0), chunk(0, {"choices": []}), inside, chat(2, raw_request=[1]))
+    ]
 
     assert raw_request(chunks) == "inside"
     assert raw_request(chunks[4:]) == [1]
@@ -250,7 +260,12 @@ def test_every_chunk_of_an_attempt_is_in_order_of_its_index() -> None:
     """Usage and markers tie with data behind it (CONTRACT §1)."""
     found = attempt(marker(1), usage(1), chat(1, "b"), chat(0, "a"))
 
-    assert [(each.chunk_index, each.is_final) for each in found.chunks] == [(0, False), (1, False), (1, False), (1, True)]
+    assert [(each.chunk_index, each.is_final) for each in found.chunks] == [
+        (0, False),
+        (1, False),
+        (1, False),
+        (1, True),
+    ]
 
 
 def test_images_keep_the_lowest_index_first() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import canonical
 from pipeline.core import finish as module
 from pipeline.core.admission import close
 from pipeline.core.finish import Finished, finish
@@ -149,7 +150,12 @@ def test_a_fold_that_raises_gives_an_error_record() -> None:
     assert (record["status"], record["closed_by"], record["complete"]) == ("error", "finish", False)
     assert record["error_details"]["error"] == {"type": "internal", "message": "ZeroDivisionError"}
     assert (record["token_usage"], record["cost"], record["output_message"]) == (None, None, None)
-    assert (record["chunk_count"], record["duplicate_count"], record["conflict_count"], record["payload_anomalies"]) == (2, 1, 2, 3)
+    assert (
+        record["chunk_count"],
+        record["duplicate_count"],
+        record["conflict_count"],
+        record["payload_anomalies"],
+    ) == (2, 1, 2, 3)
     assert record["start_timestamp"] == "2026-01-01T00:00:00.005000Z"
     assert record["end_timestamp"] == "2026-01-01T00:00:00.300000Z"
     assert "secret" not in json.dumps(record)
@@ -220,7 +226,7 @@ def test_a_quarantined_revision_supersedes_the_one_before() -> None:
 
 def test_a_record_that_cannot_be_written_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoding belongs to the request too: it must not stop the partition."""
-    whole = module.seal
+    whole = canonical.seal
 
     def picky(record: Document, *arguments: Any, **options: Any) -> bytes:
         if record["status"] != "error":

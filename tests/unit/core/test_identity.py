@@ -51,6 +51,21 @@ def test_images_fold_by_image_then_index() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stream_type", "pair"),
+    [
+        pytest.param(CHAT, [marker(6), marker(6, attempt=1)], id="a floating marker and one of the highest attempt"),
+        pytest.param(IMAGE, [image(1, None, "YQ=="), image(1, 0, "YQ==")], id="image 0 with and without its name"),
+    ],
+)
+def test_no_two_identities_are_equal_in_order(stream_type: str, pair: list[Document]) -> None:
+    """A tie would leave the order, and so the record, to the delivery (G3)."""
+    first, second = map(decoded, pair)
+
+    assert sorted([second, first], key=order_of(stream_type)) == [first, second]
+    assert sorted([first, second], key=order_of(stream_type)) == [first, second]
+
+
+@pytest.mark.parametrize(
     ("change", "same"),
     [
         pytest.param({}, True, id="equal"),

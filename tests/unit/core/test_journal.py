@@ -71,12 +71,12 @@ def test_writing_empties_the_head() -> None:
 def test_a_head_is_touched_once() -> None:
     """However many chunks come between two checkpoints."""
     journal, head = Journal(MemoryRows()), opened(0)
-    assert not journal.waiting
+    assert bool(journal.waiting) is False
 
     journal.touch(head)
     journal.touch(head)
 
-    assert journal.waiting
+    assert bool(journal.waiting) is True
     assert list(journal.touched()) == [head]
 
 
@@ -121,7 +121,7 @@ def test_taking_hands_out_each_row_once() -> None:
     journal.write(opened(0))
 
     assert len(journal.take()) == 1
-    assert not journal.waiting
+    assert bool(journal.waiting) is False
     assert journal.take() == []
 
 

@@ -7,35 +7,26 @@ import pytest
 from pipeline.core.finish import finish
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import NO_IMAGE, Slot
-from pipeline.core.late import Fate, adds_nothing, fate_of, micros, reopen, was_seen
+from pipeline.core.late import Fate, fate_of, micros, reopen, was_seen
 from pipeline.core.policy import Policy
 from pipeline.core.restore import segment_head
 from pipeline.core.segment import Marker
-from pipeline.core.signs import DATA, ERROR, MARKER, USAGE
+from pipeline.core.signs import DATA, USAGE
 from schemas.chunk import Chunk
-from schemas.decode import decode
 from schemas.deadletter import DeadLetterReason
+from schemas.decode import decode
 from tests.chunk import (
-    AUDIO,
     CHAT,
     HOUR,
-    IMAGE,
-    RESPONSES,
     SENT,
-    TEXT,
-    TRANSCRIPTION,
     Document,
     chat,
-    chunk,
     encoded,
     error,
-    event,
-    image,
     marker,
     moment,
     speech,
     text,
-    transcript,
     usage,
 )
 from tests.unit.core.test_admission import enter

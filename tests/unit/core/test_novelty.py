@@ -86,7 +86,10 @@ SOMETHING: list[tuple[str, Document]] = [
     ("a raw response", chunk(6, {"choices": [], "extra_fields": {"raw_response": "x"}})),
     ("a raw request inside", chunk(6, {"choices": [], "extra_fields": {"raw_request": {"n": 1}}})),
     ("cache facts", chunk(6, {"choices": [], "extra_fields": {"cache_debug": {"cache_hit": False}}})),
-    ("annotations", chunk(6, {"choices": [{"delta": {"annotations": [{"type": "url_citation", "url_citation": {"title": "x"}}]}}]})),
+    (
+        "annotations",
+        chunk(6, {"choices": [{"delta": {"annotations": [{"type": "url_citation", "url_citation": {"title": "x"}}]}}]}),
+    ),
     ("log-probs", chunk(6, {"choices": [{"logprobs": {"content": [{"token": "a"}]}}]})),
     ("encrypted reasoning", chunk(6, {"choices": [{"delta": {"reasoning_details": [{"index": 0, "data": "x"}]}}]})),
     ("another role", chunk(6, {"choices": [{"delta": {"role": "tool"}}]})),
@@ -105,7 +108,10 @@ SOMETHING: list[tuple[str, Document]] = [
     ("a signature", event(6, "response.reasoning_summary_text.delta", fields={"signature": "x"})),
     ("an announced item", event(6, "response.output_item.added", fields={"item": {"type": "message"}})),
     ("the end of a response", event(6, "response.completed")),
-    ("raw beside an unknown event", chunk(6, {"type": "ping", "extra_fields": {"raw_response": "x"}}, stream_type=RESPONSES)),
+    (
+        "raw beside an unknown event",
+        chunk(6, {"type": "ping", "extra_fields": {"raw_response": "x"}}, stream_type=RESPONSES),
+    ),
     ("final, where none was seen", marker(6)),
     ("an empty delta in a gap", chat(4)),
     ("a marker in a gap", marker(4, is_final=False, attempt=0)),

@@ -1,6 +1,6 @@
 """The working set driven by a clock: what closes when, what is refused, and that no request harms another.
 
-The table of causes is tested in test_closing; what comes after closing, quarantine and checkpoints in files of their own.
+The table of causes is tested in test_closing; late chunks, quarantine and checkpoints in files of their own.
 """
 
 import json
@@ -22,7 +22,7 @@ TIMELINES: list[tuple[str, Steps, list[tuple[str, int]]]] = [
     ("final closes with its chunk", [(0, chat(0, "a")), (70, chat(1, "b", is_final=True))], [("final", 70)]),
     ("the chunk that fills the gap closes", [
         (0, chat(0, "a")), (10, chat(2, "c", is_final=True)), (900, chat(1, "b"))], [("final", 900)]),
-    ("a gap that is not filled waits for the grace", [(0, chat(0, "a")), (10, chat(2, is_final=True))], [("final", 10 + GRACE)]),
+    ("an open gap waits for the grace", [(0, chat(0, "a")), (10, chat(2, is_final=True))], [("final", 10 + GRACE)]),
     ("index 0 ends the wait for the base", [(0, chat(1, is_final=True)), (9, chat(0, "a"))], [("final", 9)]),
     ("a stream counted from 1 waits for the grace", [(0, chat(1, "a", is_final=True))], [("final", GRACE)]),
     ("a new chunk begins the grace anew", [
@@ -35,12 +35,13 @@ TIMELINES: list[tuple[str, Steps, list[tuple[str, int]]]] = [
         (0, chat(0, "a")), (5, error(0, is_final=True))], [("error", 5 + GRACE)]),
     ("an error waits for a fallback", [(0, chat(0, "a")), (5, error(1))], [("error", 5 + ATTEMPT)]),
     ("a fallback ends the wait", [
-        (0, error(0)), (30_000, chat(0, "a", attempt=1)), (31_000, chat(1, attempt=1, is_final=True))], [("final", 31_000)]),
-    ("a fallback that hangs expires", [(0, error(0)), (30_000, chat(0, "a", attempt=1))], [("expiry", 30_000 + SESSION)]),
+        (0, error(0)), (30_000, chat(0, "a", attempt=1)), (31_000, chat(1, attempt=1, is_final=True))],
+        [("final", 31_000)]),
+    ("a hanging fallback expires", [(0, error(0)), (30_000, chat(0, "a", attempt=1))], [("expiry", 30_000 + SESSION)]),
     ("a bare final marker ends the wait", [(0, chat(0, "a")), (5, error(0)), (9, marker(1))], [("final", 9)]),
     ("silence expires", [(0, chat(0, "a")), (200_000, chat(1, "b"))], [("expiry", 200_000 + SESSION)]),
     ("a repeat does not extend silence", [(0, chat(0, "a")), (200_000, chat(0, "a"))], [("expiry", SESSION)]),
-    ("images with n unknown wait for the grace", [(3, image(0, 0, "YQ==", done=True, is_final=True))], [("final", 3 + GRACE)]),
+    ("unknown n of images waits", [(3, image(0, 0, "YQ==", done=True, is_final=True))], [("final", 3 + GRACE)]),
 ]  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def test_expiry_closes_in_slices() -> None:
     assert work.expire(START + SESSION, limit=2) == ["r-0", "r-1"]
     assert work.next_deadline == START + SESSION
     assert work.expire(START + SESSION) == ["r-2", "r-3", "r-4"]
-    assert (work.next_deadline, work.open_count) == (None, 0)
+    assert [work.next_deadline, work.open_count] == [None, 0]
 
 
 def test_a_deadline_that_moved_is_looked_at_again() -> None:
@@ -169,7 +170,9 @@ BAD: list[tuple[str, bytes | None, bytes | None, str]] = [
 def test_bad_input_is_a_dead_letter_and_harms_nobody(value: bytes | None, key: bytes | None, reason: str) -> None:
     """Original key, value and headers, the reason and the place; the open request goes on (G4)."""
     headers = [("h", b"x")]
-    ledger = Ledger().send(chat(0, "a")).send(value, at=7, key=key, headers=headers).send(chat(1, "b", is_final=True), at=8)
+    ledger = (
+        Ledger().send(chat(0, "a")).send(value, at=7, key=key, headers=headers).send(chat(1, "b", is_final=True), at=8)
+    )
 
     (letter,) = ledger.dead
     assert (letter.reason, letter.key, letter.value, letter.headers) == (reason, key, value, headers)

@@ -69,7 +69,9 @@ def test_a_due_revision_is_closed_before_the_chunk_that_made_it_due() -> None:
 
 def test_the_revise_window_ends() -> None:
     """An hour of append time after the first close, revisions or not."""
-    ledger = closed_by_finish().send(chat(2, "c"), at=GRACE + HOUR - 1).send(chat(3, "d"), at=GRACE + HOUR).until(2 * HOUR)
+    ledger = (
+        closed_by_finish().send(chat(2, "c"), at=GRACE + HOUR - 1).send(chat(3, "d"), at=GRACE + HOUR).until(2 * HOUR)
+    )
 
     assert ledger.reasons == [("late", 3)]
     assert [record["output_message"]["content"] for record in ledger.records] == ["ab", "abc"]
@@ -88,7 +90,9 @@ def test_what_is_not_revised_is_a_dead_letter(policy: Policy) -> None:
 
 def test_a_reused_id_is_never_merged() -> None:
     """A seen identity with another time; from then on all outside the span (CONTRACT §4)."""
-    ledger = closed_by_finish().send(chat(0, "A", sent=HOUR), chat(1, "B", sent=HOUR), chat(7, "C", sent=HOUR), at=9_000)
+    ledger = closed_by_finish().send(
+        chat(0, "A", sent=HOUR), chat(1, "B", sent=HOUR), chat(7, "C", sent=HOUR), at=9_000
+    )
 
     assert ledger.reasons == [("request_id_reused", 2), ("request_id_reused", 3), ("request_id_reused", 4)]
     assert len(ledger.until(HOUR).records) == 1

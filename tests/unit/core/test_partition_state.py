@@ -264,7 +264,11 @@ def test_a_kept_request_is_not_open_after_a_restart() -> None:
     """Its segments wait for a revision, no head does (G5)."""
     ledger = Ledger().send(chat(0, "a", finish="stop")).until(GRACE).checkpoint().restart()
 
-    assert (ledger.partition.open_count, ledger.partition.next_deadline, dict(ledger.partition.closing)) == (0, None, {})
+    assert (ledger.partition.open_count, ledger.partition.next_deadline, dict(ledger.partition.closing)) == (
+        0,
+        None,
+        {},
+    )
 
 
 def test_deadlines_come_back() -> None:
@@ -386,5 +390,7 @@ def test_sweeping_the_first_life_of_an_id_spares_the_second(monkeypatch: pytest.
         ledger.send(chat(9, "tick", request_id="clock"), at=2 * DAY + 5_000).checkpoint().restart()
     ledger.send(chat(1, "3", request_id="c"), chat(1, "3", request_id="b"), at=2 * DAY + 6_000).until(3 * DAY)
 
-    said = [(record["request_id"], record["output_message"]["content"], record["revision"]) for record in ledger.records]
+    said = [
+        (record["request_id"], record["output_message"]["content"], record["revision"]) for record in ledger.records
+    ]
     assert said[3:] == [("b", "2", 0), ("b", "23", 1), ("c", "23", 0), ("clock", "tick", 0)]

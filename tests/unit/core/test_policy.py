@@ -1,6 +1,7 @@
 """The policy: defaults of the contract, and a digest of what shapes a record."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,9 @@ def test_every_setting_that_shapes_a_record_changes_the_digest(name: str) -> Non
     """Two records with the same config_digest were made by the same rules."""
     value = getattr(Policy(), name)
     other = {"late_policy": "dead_letter", "capture": "hash", "ledger": "staging"}.get(name, value)
+    changed: dict[str, Any] = {name: value + 1 if isinstance(value, int) else other}
 
-    assert replace(Policy(), **{name: value + 1 if isinstance(value, int) else other}).digest != Policy().digest
+    assert replace(Policy(), **changed).digest != Policy().digest
 
 
 def test_how_long_markers_are_kept_shapes_no_record() -> None:

@@ -16,6 +16,7 @@ from tests.chunk import (
     TEXT,
     USAGE,
     Document,
+    cancelled,
     chat,
     chunk,
     error,
@@ -31,18 +32,12 @@ from tests.chunk import (
 from tests.ledger import Ledger, fold
 
 POLICY = Policy()
-SENT_AT = {"start_timestamp": moment(0)}
+SENT_AT: dict[str, Any] = {"start_timestamp": moment(0)}
 
 
 def times(record: Document) -> tuple[int, int, int | None]:
     """latency, time_to_first_token, time_to_first_content."""
     return record["latency"], record["time_to_first_token"], record["time_to_first_content"]
-
-
-def cost(record: Document) -> tuple[float | None, str | None, str | None]:
-    """cost, and total and reason of its details."""
-    details = record["cost_details"] or {}
-    return record["cost"], details.get("total"), details.get("reason")
 
 
 # ---- identity ----------------------------------------------------------------------------------------------------
@@ -72,7 +67,11 @@ def test_every_stream_type_has_its_record(document: Document) -> None:
 
 def test_the_source_tells_where_to_replay_it_from() -> None:
     """Topic, partition, first and last offset of the request's chunks."""
-    ledger = Ledger().send(chat(0, "x", request_id="other")).send(chat(0, "a"), chat(1, "b"), chat(0, "y", request_id="last"))
+    ledger = (
+        Ledger()
+        .send(chat(0, "x", request_id="other"))
+        .send(chat(0, "a"), chat(1, "b"), chat(0, "y", request_id="last"))
+    )
 
     record = next(each for each in ledger.end().records if each["request_id"] == "r-1")
 
@@ -84,7 +83,9 @@ def test_the_source_tells_where_to_replay_it_from() -> None:
 
 def test_times_count_from_start_timestamp() -> None:
     """TTFT is the earliest chunk, latency the final one, first content the first text (S-TIME-1, S-TIME-2)."""
-    record = fold(chat(0, sent=100, **SENT_AT), chat(1, "a", sent=250), chat(2, finish="stop", sent=900.9, is_final=True))
+    record = fold(
+        chat(0, sent=100, **SENT_AT), chat(1, "a", sent=250), chat(2, finish="stop", sent=900.9, is_final=True)
+    )
 
     assert times(record) == (900, 100, 250)
     assert (record["start_timestamp"], record["end_timestamp"]) == (
@@ -122,12 +123,12 @@ def test_a_clock_that_runs_backwards_gives_0() -> None:
         pytest.param([chat(0, sent=5), error(0, sent=6), chat(1, sent=9)], 6, id="error before highest"),
         pytest.param([chat(0, sent=5), error(1, sent=6), error(2, sent=8)], 8, id="highest error"),
         pytest.param(
-            [chat(0, sent=5), chunk(1, {"error": {"message": "x"}}, sent=6), chat(2, sent=9)], 6, id="error inside a payload"
+            [chat(0, sent=5), chunk(1, {"error": {"message": "x"}}, sent=6), chat(2, sent=9)], 6, id="error in band"
         ),
         pytest.param(
             [event(0, "response.failed", sent=6), event(1, "x", sent=9)], 6, id="failed response"
         ),
-        pytest.param([error(3, sent=4), chat(0, sent=7, attempt=1), chat(1, sent=9, attempt=1)], 9, id="highest attempt"),
+        pytest.param([error(3, sent=4), chat(0, sent=7, attempt=1), chat(1, sent=9, attempt=1)], 9, id="highest"),
         pytest.param([chat(3, sent=4, is_final=True), chat(0, sent=7, attempt=1)], 4, id="final of any attempt"),
         pytest.param(
             [image(3, 0, "YQ==", sent=9), image(1, 1, "YQ==", sent=5)], 9, id="highest index of all images"
@@ -167,11 +168,6 @@ def test_inter_chunk_latency_is_between_content_chunks() -> None:
 # ---- status and end ----------------------------------------------------------------------------------------------
 
 
-def cancelled(index: int, **envelope: Any) -> Document:
-    """An error by which the caller gave up."""
-    return error(index, "gone", "request_cancelled", **envelope)
-
-
 STATUS: list[tuple[str, list[Document], str, bool]] = [
     ("finish and final", [chat(0, finish="stop", is_final=True)], "success", True),
     ("finish without final", [chat(0, finish="stop")], "success", True),
@@ -184,7 +180,12 @@ STATUS: list[tuple[str, list[Document], str, bool]] = [
     ("final without end: image", [image(0, 0, "YQ==", is_final=True)], "success", True),
     ("final with a terminal event", [event(0, "response.completed", is_final=True)], "success", True),
     ("a terminal event", [event(0, "response.completed")], "success", True),
-    ("the provider cut it", [event(0, "response.incomplete", fields={"response": {"status": "incomplete"}})], "incomplete", True),
+    (
+        "the provider cut it",
+        [event(0, "response.incomplete", fields={"response": {"status": "incomplete"}})],
+        "incomplete",
+        True,
+    ),
     ("the provider cancelled it", [event(0, "response.cancelled")], "incomplete", True),
     ("a truncated answer is a success", [chat(0, finish="length")], "success", True),
     ("a gap", [chat(0, "a"), chat(2, finish="stop")], "success", False),
@@ -239,156 +240,6 @@ def test_missing_indexes_are_those_of_the_output(chunks: list[Document], missing
     assert fold(*chunks)["missing_indexes"] == missing
 
 
-# ---- money -------------------------------------------------------------------------------------------------------
-
-
-def test_unknown_usage_and_cost_are_null() -> None:
-    """Never zeros (SYMPTOMS 4)."""
-    record = fold(chat(0, "a", finish="stop"))
-
-    assert (record["token_usage"], record["usage_source"], record["cost"], record["cost_details"]) == (None, None, None, None)
-
-
-def test_usage_without_a_price_says_so() -> None:
-    """Null with the reason."""
-    record = fold(chat(0, "a", usage=USAGE))
-
-    assert (record["token_usage"], record["usage_source"], cost(record)) == (USAGE, "provider", (None, None, "unpriced"))
-
-
-def test_the_gateways_cost_is_kept_to_the_digit() -> None:
-    """As a number and as exact text."""
-    record = fold(chat(0, usage=USAGE, cost=1e-7))
-
-    assert cost(record) == (1e-7, "0.0000001", None)
-    assert record["cost_details"]["source"] == "gateway"
-
-
-def test_a_cost_of_0_is_a_value() -> None:
-    """Not unknown (S-META-4)."""
-    assert fold(chat(0, cost=0.0))["cost"] == 0.0
-
-
-def test_the_providers_own_cost_is_used_where_the_gateway_has_none() -> None:
-    """With its parts, when they add up."""
-    own = {"total_cost": 0.3, "input_cost": 0.1, "output_cost": 0.2}
-
-    details = fold(chat(0, usage={**USAGE, "cost": own}))["cost_details"]
-
-    assert (details["source"], details["input"], details["output"], details["total"]) == ("provider", "0.1", "0.2", "0.3")
-
-
-# ---- attempts ----------------------------------------------------------------------------------------------------
-
-
-def two_attempts(**second: Any) -> list[Document]:
-    """An attempt that failed, with usage and cost, and one that answered."""
-    return [
-        chat(0, "bad", model="m0", provider="p0", labels={"k": "a"}, usage={"total_tokens": 3}, cost=0.1),
-        error(1),
-        chat(0, "good", attempt=1, model="m1", provider="p1", labels={"k": "b", "l": "c"}),
-        chat(1, finish="stop", attempt=1, usage=USAGE, is_final=True, **({"cost": 0.2} | second)),
-    ]
-
-
-def test_one_attempt_is_not_listed() -> None:
-    """attempts is null."""
-    assert fold(chat(0, "a"))["attempts"] is None
-    assert fold(chat(0, "a", attempt=0))["attempts"] is None
-
-
-def test_a_single_higher_attempt_is_not_listed_either() -> None:
-    """Null when there was one (CONTRACT §2), whatever its number."""
-    assert fold(chat(0, "a", attempt=2))["attempts"] is None
-
-
-def test_output_is_of_the_highest_attempt_and_money_of_all() -> None:
-    """The sum is what the caller pays, the answer is what the caller saw (SYMPTOMS 33)."""
-    record = fold(*two_attempts())
-
-    assert (record["output_message"]["content"], record["finish_reason"], record["status"]) == ("good", "stop", "success")
-    assert (record["model"], record["provider"], record["labels"]) == ("m1", "p1", {"k": "a", "l": "c"})
-    assert record["token_usage"] == {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 10}
-    assert cost(record) == (0.3, "0.3", None)
-    assert record["error_details"] is None
-
-
-def test_each_attempt_is_listed_with_its_own_bill() -> None:
-    """Number, provider, model, status, finish, usage and cost."""
-    first, second = fold(*two_attempts())["attempts"]
-
-    assert first == {
-        "number": 0,
-        "provider": "p0",
-        "model": "m0",
-        "status": "error",
-        "finish_reason": "error",
-        "token_usage": {"total_tokens": 3},
-        "cost": 0.1,
-    }
-    assert (second["number"], second["status"], second["finish_reason"], second["cost"]) == (1, "success", "stop", 0.2)
-
-
-def test_an_unpriced_attempt_makes_the_cost_unknown() -> None:
-    """A sum that leaves one out would be too low."""
-    record = fold(*two_attempts(cost=None))
-
-    assert cost(record) == (None, None, "unpriced")
-    assert [each["cost"] for each in record["attempts"]] == [0.1, None]
-
-
-@pytest.mark.parametrize(
-    ("first", "status"),
-    [
-        pytest.param([chat(0, "a", finish="stop")], "success", id="finished"),
-        pytest.param([chat(0, "a")], "incomplete", id="cut off"),
-        pytest.param([chat(0, "a"), error(1)], "error", id="failed"),
-        pytest.param([cancelled(0)], "incomplete", id="cancelled"),
-    ],
-)
-def test_the_status_of_an_attempt_is_its_own(first: list[Document], status: str) -> None:
-    """How each attempt ended, by itself."""
-    assert fold(*first, chat(0, "b", attempt=1))["attempts"][0]["status"] == status
-
-
-def test_an_attempt_that_the_provider_cut_is_incomplete() -> None:
-    """Its terminal event says so."""
-    cut = event(0, "response.incomplete", fields={"response": {"status": "incomplete"}})
-
-    assert fold(cut, event(0, "x", attempt=1))["attempts"][0]["status"] == "incomplete"
-
-
-def test_output_is_of_the_highest_attempt_that_has_any() -> None:
-    """One that only began shows the one before it (CONTRACT §2)."""
-    record = fold(chat(0, "kept", finish="stop"), chat(0, attempt=1), usage(1, attempt=1))
-
-    assert (record["output_message"]["content"], record["finish_reason"]) == ("kept", "stop")
-    assert record["token_usage"] == USAGE
-
-
-def test_without_any_output_the_highest_attempt_is_shown() -> None:
-    """And its status."""
-    record = fold(chat(0), chat(0, attempt=1))
-
-    assert (record["output_message"], record["status"]) == ({"role": "assistant", "content": None}, "incomplete")
-
-
-def test_a_floating_marker_belongs_to_the_highest_attempt() -> None:
-    """Its cost is that attempt's (CONTRACT §1)."""
-    record = fold(chat(0, "a", usage=USAGE, cost=0.1), chat(0, "b", attempt=1), marker(1, cost=0.4))
-
-    assert [each["cost"] for each in record["attempts"]] == [0.1, 0.4]
-    assert cost(record) == (0.5, "0.5", None)
-
-
-def test_raws_and_the_raw_request_are_of_all_attempts() -> None:
-    """Nothing of a failed attempt is lost."""
-    payload = {"choices": [], "extra_fields": {"raw_response": "one"}}
-    record = fold(chunk(0, payload), chunk(0, {**payload, "extra_fields": {"raw_response": "two"}}, attempt=1, raw_request=[1]))
-
-    assert (record["raw_response"], record["raw_request"]) == ("one\n\ntwo", [1])
-
-
 # ---- evidence ----------------------------------------------------------------------------------------------------
 
 
@@ -416,7 +267,12 @@ def test_past_a_limit_the_record_says_truncated_and_keeps_the_bill() -> None:
     record = fold(*chunks, policy=Policy(max_chunks=1))
 
     assert (record["truncated"], record["output_message"]["content"]) == (True, "kept")
-    assert (record["token_usage"], record["cost"], record["finish_reason"], record["chunk_count"]) == (USAGE, 0.5, "stop", 3)
+    assert (record["token_usage"], record["cost"], record["finish_reason"], record["chunk_count"]) == (
+        USAGE,
+        0.5,
+        "stop",
+        3,
+    )
     assert (record["status"], record["complete"], record["closed_by"]) == ("success", True, "final")
 
 
@@ -465,7 +321,9 @@ def test_half_characters_are_mended_in_every_field() -> None:
 def test_a_revision_supersedes_and_tells_the_change() -> None:
     """Null counts as 0; the cost is exact (CONTRACT §2 delta)."""
     ledger = Ledger().send(chat(0, "a", finish="stop", usage={"prompt_tokens": 5, "total_tokens": 5}, cost=0.1))
-    ledger.until(2_000).send(usage(1, {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}, cost=0.3), at=3_000)
+    ledger.until(2_000).send(
+        usage(1, {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}, cost=0.3), at=3_000
+    )
 
     first, second = ledger.until(HOUR).records
 

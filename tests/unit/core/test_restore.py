@@ -15,7 +15,8 @@ from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
 
 POLICY = Policy()
 NOT_STORED = {
-    "chunks", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start", "plain", "oldest",
+    "chunks", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start",
+    "plain", "oldest",
     "saved_size",
 }  # fmt: skip
 STREAM = [

@@ -49,7 +49,13 @@ def packed(*chunks: Chunk, size: int = 0) -> list[bytes]:
 
 def test_keys_of_a_request_are_together_and_in_order() -> None:
     """A prefix scan reads one request's segments in order, and no other's, however its id goes on."""
-    keys = [segment_key(b"a", 0), segment_key(b"a", 1), segment_key(b"a", 300), segment_key(b"a!", 0), segment_key(b"b", 0)]
+    keys = [
+        segment_key(b"a", 0),
+        segment_key(b"a", 1),
+        segment_key(b"a", 300),
+        segment_key(b"a!", 0),
+        segment_key(b"b", 0),
+    ]
 
     assert sorted(keys) == keys
     assert [key.startswith(segment_prefix(b"a")) for key in keys] == [True, True, True, False, False]
@@ -81,7 +87,9 @@ def test_markers_sort_by_the_hour() -> None:
         pytest.param(event(0, "response.output_text.delta", fields={"delta": "a"}), id="responses"),
         pytest.param(error(0), id="error"),
         pytest.param(marker(0, attempt=0), id="marker"),
-        pytest.param(chunk(0, raw_request={"n": [1, -1.5, None, True, {"a": "b"}], "big": 2**53 - 1}), id="raw request"),
+        pytest.param(
+            chunk(0, raw_request={"n": [1, -1.5, None, True, {"a": "b"}], "big": 2**53 - 1}), id="raw request"
+        ),
         pytest.param(chunk(0, sent=-9_999, start_timestamp="1969-12-31T23:59:59.999999Z"), id="before the epoch"),
         pytest.param(chunk(0, ODD), id="odd leaf"),
         pytest.param(event(0, "x", fields={"item": json.loads('{"a":' * 90 + "1" + "}" * 90)}), id="deep"),

@@ -6,7 +6,20 @@ import pytest
 
 from pipeline.core.signs import DATA, ERROR, MARKER, MAX_TRACKED, PLAIN, SIGNS, USAGE, Signs
 from schemas.decode import decode
-from tests.chunk import AUDIO, CHAT, IMAGE, RESPONSES, TEXT, TRANSCRIPTION, Document, chat, chunk, encoded, error, marker
+from tests.chunk import (
+    AUDIO,
+    CHAT,
+    IMAGE,
+    RESPONSES,
+    TEXT,
+    TRANSCRIPTION,
+    Document,
+    chat,
+    chunk,
+    encoded,
+    error,
+    marker,
+)
 from tests.chunk import USAGE as COUNTS
 
 TYPES = [CHAT, TEXT, AUDIO, IMAGE, TRANSCRIPTION, RESPONSES]
@@ -83,7 +96,7 @@ def test_an_empty_payload_is_data(stream_type: str) -> None:
     ],
 )
 def test_chat_and_text_speak_of_choices(stream_type: str, response: Any, expected: Signs) -> None:
-    """seen and done are masks of the choices that a chunk speaks of and ends."""
+    """Seen and done are masks of the choices that a chunk speaks of and ends."""
     assert says(response, stream_type) == expected
 
 
@@ -93,7 +106,7 @@ def test_chat_and_text_speak_of_choices(stream_type: str, response: Any, expecte
         pytest.param(AUDIO, {"type": "speech.audio.delta", "audio": "YQ=="}, Signs(DATA), id="audio"),
         pytest.param(AUDIO, {"type": "speech.audio.done"}, Signs(DATA, terminal=True), id="audio done"),
         pytest.param(
-            AUDIO, {"type": "speech.audio.done", "usage": COUNTS}, Signs(USAGE, terminal=True), id="audio done with usage"
+            AUDIO, {"type": "speech.audio.done", "usage": COUNTS}, Signs(USAGE, terminal=True), id="audio done usage"
         ),
         pytest.param(AUDIO, {"type": "speech.audio.delta", "usage": COUNTS}, Signs(USAGE), id="usage without audio"),
         pytest.param(AUDIO, {"audio": "YQ==", "usage": COUNTS}, Signs(DATA), id="usage beside audio"),
@@ -118,10 +131,14 @@ def test_speech_and_transcription_end_with_their_done_event(stream_type: str, re
 @pytest.mark.parametrize(
     ("response", "picture", "expected"),
     [
-        pytest.param({"type": "image_generation.partial_image", "b64_json": "YQ=="}, None, Signs(DATA, 1), id="preview"),
+        pytest.param(
+            {"type": "image_generation.partial_image", "b64_json": "YQ=="}, None, Signs(DATA, 1), id="preview"
+        ),
         pytest.param({"type": "image_generation.completed", "b64_json": "YQ=="}, 2, Signs(DATA, 4, 4), id="image 2"),
         pytest.param({"type": "image_edit.completed", "url": "https://i.example"}, 0, Signs(DATA, 1, 1), id="edit"),
-        pytest.param({"type": "image_generation.completed", "usage": COUNTS}, 0, Signs(USAGE, 1, 1), id="end and usage"),
+        pytest.param(
+            {"type": "image_generation.completed", "usage": COUNTS}, 0, Signs(USAGE, 1, 1), id="end and usage"
+        ),
         pytest.param({"b64_json": "YQ==", "usage": COUNTS}, 0, Signs(DATA, 1), id="usage beside an image"),
         pytest.param({"usage": COUNTS}, 1, Signs(USAGE, 2), id="usage of an image"),
         pytest.param({"usage": COUNTS}, None, Signs(USAGE), id="usage of the stream opens no image"),
@@ -129,7 +146,7 @@ def test_speech_and_transcription_end_with_their_done_event(stream_type: str, re
     ],
 )
 def test_images_end_one_by_one(response: Any, picture: int | None, expected: Signs) -> None:
-    """seen and done are masks of images; without image_index a chunk speaks of image 0."""
+    """Seen and done are masks of images; without image_index a chunk speaks of image 0."""
     assert says(response, IMAGE, image_index=picture) == expected
 
 

@@ -56,6 +56,11 @@ def test_percentiles_are_nearest_rank_in_order_of_time() -> None:
 
 def test_tokens_per_second_need_usage_and_time() -> None:
     """Speed is output tokens over the time between first and last content; unknown is null."""
-    assert between_content([after(0), after(500)], 40) == {"p50": 500, "p95": 500, "max": 500, "tokens_per_second": 80.0}
+    assert between_content([after(0), after(500)], 40) == {
+        "p50": 500,
+        "p95": 500,
+        "max": 500,
+        "tokens_per_second": 80.0,
+    }
     assert between_content([after(0), after(0)], 40) == {"p50": 0, "p95": 0, "max": 0, "tokens_per_second": None}
     assert between_content([after(0), after(500)], 0) == {"p50": 500, "p95": 500, "max": 500, "tokens_per_second": 0.0}

@@ -30,6 +30,9 @@ MARKERS = TopicPartition("main-markers-changelog", 0)
 SOURCE = TopicPartition("llm.chunks", 0)
 CLUSTER = Cluster("cluster", 1, 1, 43_200.0)
 
+MINE = (marker_key(b"old", 100), b"x")
+"""A row that only the local store has."""
+
 
 class Logs:
     """Topics in memory: what is sent to them can be read from them."""
@@ -195,7 +198,7 @@ def stored(bench: Bench, **changes: Any) -> None:
     """Put a store in place that stands after the log's third row."""
     good = Meta(FORMAT, b"lineage!", "cluster", 2, 3, 0, time.time() - 1)
     database = bench.store.database(0)
-    database.write([(b"mold", b"1")], msgspec.structs.replace(good, **changes))
+    database.write([MINE], msgspec.structs.replace(good, **changes))
     bench.store.close()
 
 
@@ -230,7 +233,7 @@ def test_a_trusted_store_is_read_on_from_its_checkpoint_row(bench: Bench) -> Non
 
     assert (REQUESTS, 2) in bench.consumer.sought
     assert (restored.partition.position, bench.store.replaced) == (4, 0)
-    assert bench.rows == {b"mold": b"1"}
+    assert bench.rows == dict([MINE])
 
 
 def test_a_store_of_another_lineage_is_read_anew(bench: Bench) -> None:

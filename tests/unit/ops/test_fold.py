@@ -29,7 +29,9 @@ def folded(
     lines: Iterable[Document | bytes], *, keep_open: bool = False, policy: Policy = POLICY
 ) -> tuple[list[Document], list[DeadLetter]]:
     """Records and dead letters of lines; each held to the contract."""
-    results = list(fold_lines((each if isinstance(each, bytes) else encoded(each) for each in lines), policy, keep_open=keep_open))
+    results = list(
+        fold_lines((each if isinstance(each, bytes) else encoded(each) for each in lines), policy, keep_open=keep_open)
+    )
     letters = [result for result in results if isinstance(result, DeadLetter)]
     for letter in letters:
         DeadLetter.model_validate(json.loads(letter.line()))
@@ -130,7 +132,9 @@ def test_a_quarantined_request_gives_its_chunks_back(monkeypatch: pytest.MonkeyP
     records, letters = folded([placed(each, 5, place) if clock else each for place, each in enumerate(chunks)])
 
     assert [record["status"] for record in records] == ["error"]
-    assert [(letter.reason, letter.detail, letter.request_id) for letter in letters] == [("internal", "rebuilt", "r-1")] * 2
+    assert [(letter.reason, letter.detail, letter.request_id) for letter in letters] == [
+        ("internal", "rebuilt", "r-1")
+    ] * 2
     places = [{"topic": "llm.chunks", "partition": 0, "offset": place} for place in (0, 1)]
     assert [where(letter) for letter in letters] == (places if clock else [{"line": 1}, {"line": 2}])
 

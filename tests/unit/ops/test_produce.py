@@ -93,7 +93,7 @@ def test_a_refusal_names_the_line_and_whose_fault_it_is(
     refusal: Exception,
     kind: type[Exception],
     words: str,
-    later: bool,  # noqa: FBT001 (parametrised)
+    later: bool,
 ) -> None:
     """Whether the client refuses the chunk or Kafka does afterwards: what trying again can mend is exit 3."""
 

@@ -45,7 +45,7 @@ def test_on_its_own_kafka_the_demo_needs_no_login_and_one_replica(tmp_path: Path
 
 
 @pytest.mark.parametrize("own_kafka", [True, False])
-def test_what_shapes_a_record_is_the_demos_own(tmp_path: Path, own_kafka: bool) -> None:  # noqa: FBT001
+def test_what_shapes_a_record_is_the_demos_own(tmp_path: Path, own_kafka: bool) -> None:
     """Expectations hold whatever the user has configured, and a stream that never ends is waited for briefly."""
     ledger = ledger_settings(SECURED, "kafka:9092", tmp_path, own_kafka=own_kafka)
 
