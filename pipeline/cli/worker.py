@@ -18,13 +18,21 @@ from pipeline.settings import NAMES, Loaded
         "streamledger worker",
         "streamledger worker --bootstrap-servers kafka:9092 --data-dir /var/lib/streamledger",
         "streamledger worker --drain",
+        "streamledger worker --ledger audit --reset-to 2026-11-01T00:00:00Z",
     ),
 )
 @click.option("--drain", is_flag=True, help="End when everything in the topic has been worked through.")
+@click.option(
+    "--reset-to",
+    default="earliest",
+    show_default=True,
+    metavar="POSITION",
+    help="Where a new ledger begins: `earliest`, `latest` or an RFC 3339 time. One that has a position keeps it.",
+)
 @with_settings(*NAMES)
-def command(loaded: Loaded, *, drain: bool) -> int:
+def command(loaded: Loaded, *, drain: bool, reset_to: str) -> int:
     """Run until it is stopped."""
     from pipeline.engine import worker
 
     start_logging(loaded.settings, third_party="warning")
-    return worker.run(loaded.settings, drain=drain)
+    return worker.run(loaded.settings, drain=drain, reset_to=reset_to)

@@ -101,6 +101,13 @@ def create_app(config: Config, cluster: Cluster, directory: Path) -> EngineApp:
     table.store.memory = Memory()
     engine = app.engine = Engine(config, cluster, table.store, FaustHost(app, signals, config.source))
 
+    _register(app, engine, chunks, signals)
+    return app
+
+
+def _register(app: EngineApp, engine: Engine, chunks: Any, signals: Any) -> None:
+    """The agents, the timer, and what runs inside a rebalance."""
+
     @app.agent(chunks)
     async def accumulate(batches: Any) -> None:
         """Fold batches of chunks into the partition's working set."""
@@ -126,7 +133,6 @@ def create_app(config: Config, cluster: Cluster, directory: Path) -> EngineApp:
         await engine.release_all("revoked")
 
     app.on_partitions_revoked.connect(give_up, weak=False)  # type: ignore[arg-type]  # mode's type of handlers fits none
-    return app
 
 
 def _app(config: Config, cluster: Cluster, directory: Path) -> EngineApp:

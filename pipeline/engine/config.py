@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.policy import Policy
+from pipeline.engine.origin import EARLIEST, Origin
 from pipeline.settings import Settings, client
 from schemas.topics import Role, Topic, topics
 
@@ -62,6 +63,7 @@ class Config:
     clock_slack: int
     append_clock: bool
     instance: str | None = None
+    origin: Origin = EARLIEST
     timing: Timing = field(default_factory=Timing)
     stalls: int = 3
     max_pending_chunks: int = 200_000
@@ -111,12 +113,15 @@ class Config:
         return f"{self.group}-{self.source}-{partition}"
 
 
-def configure(settings: Settings, *, instance: str | None = None, timing: Timing | None = None) -> Config:
+def configure(
+    settings: Settings, *, instance: str | None = None, origin: Origin = EARLIEST, timing: Timing | None = None
+) -> Config:
     """The configuration that settings stand for.
 
     Args:
         settings: Of the ledger.
         instance: Name of a static member of the group.
+        origin: Where the ledger begins if it is new.
         timing: Other times than the defaults.
 
     Raises:
@@ -142,5 +147,6 @@ def configure(settings: Settings, *, instance: str | None = None, timing: Timing
         clock_slack=settings.clock_slack,
         append_clock=settings.clock == "append",
         instance=instance,
+        origin=origin,
         timing=timing or Timing(),
     )

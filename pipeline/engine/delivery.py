@@ -31,6 +31,12 @@ NO_CHAIN: Final = -1
 BUSY_SECONDS: Final = 0.01
 """Between two looks while a partition has enough to do; Faust waits a second here, even for the others."""
 
+NOTHING_SECONDS: Final = 0.2
+"""Between two looks of a worker that was given no partition."""
+
+FOREVER_MS: Final = 10 * 365 * 86_400_000
+"""Ten years."""
+
 FETCH_WAIT_MS: Final = 500
 """Longest wait of the broker for the first record: nothing delays a record, but a seek waits for a fetch under way."""
 
@@ -109,8 +115,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             session_timeout_ms=int(timing.session * 1_000),
             heartbeat_interval_ms=int(timing.heartbeat * 1_000),
             rebalance_timeout_ms=int(timing.rebalance * 1_000),
-            # A restore fetches nothing through this consumer for as long as it takes; the watchdog notices a stall.
-            max_poll_interval_ms=24 * 3_600_000,
+            # A restore, or a worker without a partition, fetches nothing for as long as it takes, and who is sent away
+            # for that may not get in again; a stall is the watchdog's business.
+            max_poll_interval_ms=FOREVER_MS,
         )
 
     async def start_chain(self, tp: TP, offset: int, chain: int) -> None:
@@ -208,7 +215,7 @@ class BatchConsumer(driver.Consumer):
         every = self._get_active_partitions()
         active = {tp for tp in every if engine.has_room(tp)}
         if not active:
-            await self.sleep(BUSY_SECONDS)
+            await self.sleep(BUSY_SECONDS if every else NOTHING_SECONDS)
             return
         wait = timeout if len(active) == len(every) else BUSY_SECONDS
         try:

@@ -23,6 +23,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.segment import CHECKPOINT_KEY, unpack_checkpoint, unpack_markers
 from pipeline.engine.config import MIB, Config
 from pipeline.engine.failpoint import failpoint
+from pipeline.engine.origin import EARLIEST
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.store import FORMAT, Database, Meta, RequestStore
 from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
@@ -46,6 +47,8 @@ class Ends:
     markers: Bounds
     source: Bounds
     committed: int | None
+    origin: int = 0
+    """Where a new ledger begins in the source."""
 
 
 @dataclass
@@ -172,7 +175,8 @@ class Restore:
         begins = await consumer.beginning_offsets(logs)
         ends = await consumer.end_offsets(logs)
         requests, markers, source = (Bounds(begins[tp], ends[tp]) for tp in logs)
-        return Ends(requests, markers, source, await consumer.committed(self.source))
+        origin = await self._config.origin.offset(consumer, self.source, begin=source.begin, end=source.end)
+        return Ends(requests, markers, source, await consumer.committed(self.source), origin)
 
     async def _begin(self, ends: Ends) -> Reading:
         """Write the fence row, and decide whether the local store is used."""
@@ -303,8 +307,10 @@ class Restore:
             raise self._lost(ends.committed)
         self.partition = Partition(config.policy, self.database, config.source, self.number, lineage=os.urandom(8))
         if fresh:
-            self.partition.position = ends.source.begin
+            self.partition.position = ends.origin
             return
+        if self._config.origin != EARLIEST:
+            log.warning("reset_to not used: the ledger has a position", partition=self.number)
         loading = asyncio.get_running_loop().run_in_executor(None, self.partition.load)
         try:
             await asyncio.shield(loading)

@@ -19,7 +19,7 @@ from pipeline.core.partition import Partition
 from pipeline.engine.cadence import Cadence
 from pipeline.engine.checkpoint import Checkpointer, Done
 from pipeline.engine.config import Config
-from pipeline.engine.delivery import Batch
+from pipeline.engine.delivery import NO_CHAIN, Batch
 from pipeline.engine.expiry import Expiry
 from pipeline.engine.failpoint import failpoint
 from pipeline.engine.preflight import Cluster
@@ -80,7 +80,8 @@ class PartitionTask:
     store: RequestStore
     watermarks: Watermarks
     number: int
-    chain: int = -1
+    chain: int = NO_CHAIN + 1
+    """Later than what was fetched before the first seek: that begins where the group's offset is, not where we are."""
     batch: int = 0
     handed: int = 0
     alive: bool = False

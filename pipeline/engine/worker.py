@@ -21,6 +21,7 @@ from pipeline.engine.app import EngineApp, create_app
 from pipeline.engine.config import Config, Timing, configure
 from pipeline.engine.failpoint import arm_from
 from pipeline.engine.noise import LIBRARY, on_loop_error, quiet
+from pipeline.engine.origin import Origin
 from pipeline.engine.preflight import Cluster, preflight
 from pipeline.engine.slot import claim
 from pipeline.engine.watchdog import EXIT, LoopWatch
@@ -54,7 +55,14 @@ class EngineWorker(faust.Worker):
         """Nothing; replaces mode.worker.Worker.install_signal_handlers."""
 
 
-def run(settings: Settings, *, drain: bool = False, instance: str | None = None, timing: Timing | None = None) -> int:
+def run(
+    settings: Settings,
+    *,
+    drain: bool = False,
+    reset_to: str = "earliest",
+    instance: str | None = None,
+    timing: Timing | None = None,
+) -> int:
     """Run a worker until SIGTERM or SIGINT; logging is set up by the caller.
 
     A failure that could lose or double records does not come back from here: it is logged in one line and the process
@@ -63,6 +71,7 @@ def run(settings: Settings, *, drain: bool = False, instance: str | None = None,
     Args:
         settings: Of the ledger.
         drain: Stop when every chunk that can be read is folded, and no request is closing.
+        reset_to: Where a new ledger begins: `earliest`, `latest` or an RFC 3339 time.
         instance: Static membership: a name in the group that is this worker's again after a restart, so that its
             partitions wait for it instead of moving.
         timing: Other times than the defaults, for tests.
@@ -71,12 +80,12 @@ def run(settings: Settings, *, drain: bool = False, instance: str | None = None,
         Exit status: 0.
 
     Raises:
-        UsageError: data_dir, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
+        UsageError: data_dir, reset_to, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
         TopicDrift: The topics would break a promise.
     """
     arm_from(os.environ)
     quiet()
-    config = configure(settings, instance=instance, timing=timing)
+    config = configure(settings, instance=instance, origin=Origin.of(reset_to), timing=timing)
     slot = claim(config.data_dir, config.group)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

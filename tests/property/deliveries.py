@@ -30,7 +30,8 @@ from tests.chunk import (
 TYPES: Final = (CHAT, TEXT, AUDIO, IMAGE, TRANSCRIPTION, RESPONSES)
 MAX_CHUNKS: Final = 7
 
-words = st.text(st.sampled_from("abé😀 \n\x00"), max_size=4)
+words = st.text(st.sampled_from("abé😀 \n\x00\ud83d\ude00"), max_size=4)
+"""Short texts, also with halves of characters, which take the strict decoder and are mended in the fold."""
 counts = st.fixed_dictionaries({"prompt_tokens": st.integers(0, 99), "completion_tokens": st.integers(0, 99)}).map(
     lambda usage: {**usage, "total_tokens": usage["prompt_tokens"] + usage["completion_tokens"]}
 )
@@ -63,7 +64,7 @@ deltas = table(
     annotations=st.lists(st.just({"type": "url_citation"}), max_size=1),
     audio=table(id=words, data=st.binary(max_size=3).map(lambda data: b64encode(data).decode())),
 )
-finishes = some(st.sampled_from(["stop", "length", "tool_calls"]))
+finishes = some(st.sampled_from(["stop", "length", 5]))
 logprobs = table(content=st.lists(table(token=words, logprob=st.just(-0.5)), max_size=2))
 extras = table(
     latency=st.integers(0, 9), raw_response=some(words | st.just({"raw": 1})), cache_debug=st.just({"cache_hit": True})
@@ -155,6 +156,7 @@ def _attempt(draw: DrawFn, stream_type: str, base: int, *, final: bool) -> list[
 def _pictures(draw: DrawFn) -> list[Document]:
     """An image stream: previews, then the finished form of each picture, then perhaps a bare final marker."""
     pictures = draw(st.integers(1, 3))
+    unnamed = pictures == 1 and draw(st.booleans())
     asked = {"raw_request": {"n": pictures}} if draw(st.booleans()) else {"raw_request": None}
     chunks: list[Document] = []
     for picture in range(pictures):
@@ -162,7 +164,7 @@ def _pictures(draw: DrawFn) -> list[Document]:
         for index in range(length):
             done = index == length - 1 and draw(st.booleans())
             fields = draw(envelopes) | draw(table(usage=counts)) | asked
-            chunks.append(image(index, picture, draw(base64), done=done, timestamp=moment(draw(times)), **fields))
+            chunks.append(image(index, None if unnamed else picture, draw(base64), done=done, timestamp=moment(draw(times)), **fields))
     if draw(st.booleans()):
         chunks.append(marker(9, stream_type=IMAGE, timestamp=moment(draw(times)), **(draw(envelopes) | asked)))
     return chunks

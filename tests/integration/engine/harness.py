@@ -42,7 +42,8 @@ told = json.loads(sys.argv[1])
 configure(level="debug", form="json")
 try:
     settings, timing = Settings(**told["settings"]), Timing(**told["timing"])
-    sys.exit(run(settings, drain=told["drain"], instance=told["instance"], timing=timing))
+    options = {name: told[name] for name in ("drain", "reset_to", "instance")}
+    sys.exit(run(settings, **options, timing=timing))
 except StreamledgerError as error:
     print(f"REFUSED {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -53,10 +54,11 @@ class Worker:
     """A worker process and its log."""
 
     def __init__(self, settings: Settings, log: Path, **options: Any) -> None:
-        """Start it; options are `drain`, `instance`, `timing` and `failpoints`."""
+        """Start it; options are `drain`, `reset_to`, `instance`, `timing` and `failpoints`."""
         told = {
             "settings": settings.model_dump(mode="json"),
             "drain": options.get("drain", False),
+            "reset_to": options.get("reset_to", "earliest"),
             "timing": options.get("timing", {}),
             "instance": options.get("instance"),
         }

@@ -54,6 +54,18 @@ def test_a_drained_worker_stops_by_itself_and_leaves_open_requests_to_the_next(b
         assert sum(event["open"] for event in worker.events("restored")) == 1
 
 
+def test_a_new_ledger_begins_where_it_is_told_and_keeps_its_position_after(brisk: Settings, tmp_path: Path) -> None:
+    """`--reset-to latest` leaves out what was there; with a position of its own the ledger loses nothing."""
+    before, meanwhile = Stream("before", ("a ", "b ")), Stream("meanwhile", ("c ", "d "))
+    asyncio.run(send(brisk, interleaved([before], together=1, seed=1)))
+    with running(brisk, tmp_path / "first", drain=True, reset_to="latest") as worker:
+        assert worker.wait() == 0
+    asyncio.run(send(brisk, interleaved([meanwhile], together=1, seed=1)))
+    with running(brisk, tmp_path / "second", reset_to="latest") as worker:
+        assert expectations([meanwhile]) == records(brisk, at_least=1)
+        assert worker.events("reset_to not used: the ledger has a position")
+
+
 def test_sigterm_makes_a_last_checkpoint_and_leaves_in_time(brisk: Settings, tmp_path: Path) -> None:
     """What was folded is committed although the checkpoint interval is far away; exit 0 within 10 s."""
     settings = brisk.model_copy(update={"checkpoint_interval": 60_000, "session_window": 120_000})

@@ -51,20 +51,21 @@ def _no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestWorker:
     """`worker` hands the settings over and returns what comes back."""
 
-    def test_settings_and_drain_are_passed_on(self, invoke: Invoke, instead: Callable[..., None]) -> None:
+    def test_settings_and_options_are_passed_on(self, invoke: Invoke, instead: Callable[..., None]) -> None:
         """Every setting has a flag here."""
-        calls: list[tuple[Settings, bool]] = []
+        calls: list[tuple[Settings, bool, str]] = []
 
-        def run(settings: Settings, *, drain: bool) -> int:
-            calls.append((settings, drain))
+        def run(settings: Settings, *, drain: bool, reset_to: str) -> int:
+            calls.append((settings, drain, reset_to))
             return 0
 
         instead("pipeline.engine.worker", run=run)
-        result = invoke("worker", "--drain", "--finish-grace", "3s", "--bootstrap-servers", "kafka:9092")
+        given = ("--drain", "--reset-to", "latest", "--finish-grace", "3s", "--bootstrap-servers", "kafka:9092")
+        result = invoke("worker", *given)
 
         assert result.exit_code == 0
-        assert [(made.finish_grace, made.bootstrap_servers, drain) for made, drain in calls] == [
-            (3_000, "kafka:9092", True)
+        assert [(made.finish_grace, made.bootstrap_servers, drain, position) for made, drain, position in calls] == [
+            (3_000, "kafka:9092", True, "latest")
         ]
 
 
