@@ -52,11 +52,12 @@ cover: install ## Hold the core's branch coverage at 100 %
 	@$(BIN)/python -m pytest -q $(wildcard tests/unit/core tests/property) \
 	    --cov=pipeline.core --cov-branch --cov-report=term --cov-fail-under=100
 
-bench: install ## Cost of decode, admit and fold beside the OpenAI SDK's stream state
+bench: install ## The fold beside the OpenAI SDK, then the worker beside its peers: make bench BENCH="--quick --only 10k"
 	@$(BIN)/python -m tests.bench.fold
+	@$(BIN)/streamledger bench $(BENCH)
 
-chaos: install ## Kill workers in mid-stream: make chaos SEED=7 MINUTES=10
-	@CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -m chaos
+chaos: install ## Kill workers, brokers and connections in mid-stream: make chaos SEED=7 MINUTES=10
+	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --minutes $(MINUTES)
 
 schemas: install ## Generate JSON Schema and AsyncAPI from the models
 	@$(BIN)/python -m schemas.generate

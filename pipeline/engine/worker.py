@@ -42,6 +42,8 @@ DRAIN_LOOKS: Final = 3
 
 DRAIN_SECONDS: Final = 0.2
 
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
 YOUNG: Final = 50_000
 """Allocations between two collections of young objects: heads live long, and looking at them often costs much."""
 
@@ -115,17 +117,19 @@ class _Worker:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(on_loop_error)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
-        cluster = await self._reach()
-        if cluster is None:
-            return OK
         watch = LoopWatch(self._config.timing.blocked)
-        watch.start(loop)
         try:
+            cluster = await self._reach()
+            if cluster is None:
+                return OK
+            watch.start(loop)
             return await self._serve(cluster)
         finally:
             watch.stop()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)  # uvloop would leave its own behind when it closes
 
     def _on_signal(self, number: signal.Signals) -> None:
         log.info("stopping", signal=number.name)

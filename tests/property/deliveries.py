@@ -164,7 +164,16 @@ def _pictures(draw: DrawFn) -> list[Document]:
         for index in range(length):
             done = index == length - 1 and draw(st.booleans())
             fields = draw(envelopes) | draw(table(usage=counts)) | asked
-            chunks.append(image(index, None if unnamed else picture, draw(base64), done=done, timestamp=moment(draw(times)), **fields))
+            chunks.append(
+                image(
+                    index,
+                    None if unnamed else picture,
+                    draw(base64),
+                    done=done,
+                    timestamp=moment(draw(times)),
+                    **fields,
+                )
+            )
     if draw(st.booleans()):
         chunks.append(marker(9, stream_type=IMAGE, timestamp=moment(draw(times)), **(draw(envelopes) | asked)))
     return chunks

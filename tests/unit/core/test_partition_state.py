@@ -387,7 +387,8 @@ def test_sweeping_the_first_life_of_an_id_spares_the_second(monkeypatch: pytest.
     ledger.send(chat(0, "2", request_id="c"), at=2 * DAY).send(chat(0, "2", request_id="b", finish="stop"), at=2 * DAY)
     ledger.until(2 * DAY + GRACE)
     for _ in range(5):
-        ledger.send(chat(9, "tick", request_id="clock"), at=2 * DAY + 5_000).checkpoint().restart()
+        ledger.send(chat(9, "tick", request_id="clock"), at=2 * DAY + 5_000).checkpoint()
+    ledger.restart()
     ledger.send(chat(1, "3", request_id="c"), chat(1, "3", request_id="b"), at=2 * DAY + 6_000).until(3 * DAY)
 
     said = [

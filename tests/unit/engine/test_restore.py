@@ -314,3 +314,17 @@ def test_a_restore_that_stands_still_is_given_up(bench: Bench) -> None:
     bench.logs.deaf = True
     with pytest.raises(BrokerFault, match="nothing of the changelog arrived"):
         bench.restore()
+
+
+def test_the_end_of_the_source_is_read_behind_the_fence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner that still lived could go on until it was fenced: its position is no sign of a topic made anew."""
+    bench.logs.checkpoint(70)
+    fence = transaction_module.Transactions.fence
+
+    async def fencing(transactions: transaction_module.Transactions) -> None:
+        bench.logs.source = (0, 80)
+        await fence(transactions)
+
+    monkeypatch.setattr(transaction_module.Transactions, "fence", fencing)
+
+    assert bench.restore().partition.position == 70

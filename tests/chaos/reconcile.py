@@ -1,0 +1,179 @@
+"""The generator's ledger against what was read: missing, double, different, and the same for the dead letters.
+
+The last revision of a request must say what was sent. A revision may exist only where the chunks themselves came too
+late for their request, by the append times of the topic. Imports the siblings and the standard library.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from tests.chaos.garbage import Garbage
+from tests.chaos.generator import HEADER, Ledger
+from tests.chaos.reader import DeadLetter, Record, Sent
+from tests.chaos.streams import Json
+
+SHOWN: Final = 20
+"""Findings that are written out."""
+
+
+@dataclass
+class Result:
+    """What a round found; everything but the figures of the load must be zero."""
+
+    requests: int = 0
+    chunks: int = 0
+    duplicates: int = 0
+    garbage: int = 0
+    records: int = 0
+    revised: int = 0
+    refused_late: int = 0
+    unsent: int = 0
+    missing: int = 0
+    duplicate: int = 0
+    different: int = 0
+    unexpected: int = 0
+    garbage_missing: int = 0
+    garbage_duplicate: int = 0
+    garbage_different: int = 0
+    dead_unexpected: int = 0
+    reread_different: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is missing, double, different or unexpected."""
+        return not any(
+            (
+                self.unsent,
+                self.missing,
+                self.duplicate,
+                self.different,
+                self.unexpected,
+                self.garbage_missing,
+                self.garbage_duplicate,
+                self.garbage_different,
+                self.dead_unexpected,
+                self.reread_different,
+            )
+        )
+
+    def find(self, what: str) -> None:
+        """Write a finding out, as long as there are not too many."""
+        if len(self.findings) < SHOWN:
+            self.findings.append(what)
+
+    def document(self) -> Json:
+        """As JSON."""
+        return {**asdict(self), "clean": self.clean}
+
+
+def reconcile(
+    ledger: Ledger, sent: Sent, records: Mapping[str, Sequence[Record]], dead: Sequence[DeadLetter], *, grace: int
+) -> Result:
+    """Compare.
+
+    Args:
+        ledger: Of the generator.
+        sent: What lies in the topic of chunks.
+        records: All that were read, by request id.
+        dead: All dead letters that were read.
+        grace: Shortest time in ms after which a request may close before its next chunk.
+    """
+    result = Result(
+        requests=len(ledger.requests),
+        chunks=ledger.chunks,
+        duplicates=ledger.duplicates,
+        garbage=len(ledger.garbage),
+        records=sum(map(len, records.values())),
+        unsent=ledger.chunks - len(sent.hashes),
+    )
+    refused = Counter(letter.key for letter in dead if letter.reason == "late" and HEADER not in letter.headers)
+    for request_id, expected in ledger.requests.items():
+        seen = records.get(request_id, ())
+        if not seen:
+            result.missing += 1
+            result.find(f"missing {request_id}")
+            continue
+        key = request_id.encode()
+        stretched = _stretched(sent.times.get(key, ()), grace)
+        _compare(result, request_id, expected, seen, refused=refused[key] if stretched else 0, stretched=stretched)
+    for request_id in records.keys() - ledger.requests.keys():
+        result.unexpected += len(records[request_id])
+        result.find(f"unexpected record of {request_id}")
+    late = {key.decode() for key, times in sent.times.items() if key and _stretched(times, grace)}
+    _garbage(result, ledger.garbage, sent, dead, late)
+    return result
+
+
+def _stretched(times: Sequence[int], grace: int) -> bool:
+    """Whether two neighbours are so far apart that the request may have closed in between."""
+    ordered = sorted(times)
+    return any(later - earlier >= grace for earlier, later in pairwise(ordered))
+
+
+def _compare(
+    result: Result, request_id: str, expected: Json, seen: Sequence[Record], *, refused: int, stretched: bool
+) -> None:
+    counts = Counter(record.revision for record in seen)
+    repeated = sum(counts.values()) - len(counts)
+    if repeated:
+        result.duplicate += repeated
+        places = [(record.partition, record.offset, record.revision) for record in seen]
+        result.find(f"duplicate {request_id} at (partition, offset, revision) {places}")
+    last = max(seen, key=lambda record: record.revision)
+    wrong = sorted(name for name in expected if expected[name] != last.view[name])
+    if refused and last.view["complete"] and last.view["chunk_count"] + refused == expected["chunk_count"]:
+        # Closed whole without its index 0, which may or may not exist; when it came, nothing could be added any more.
+        result.refused_late += 1
+        wrong = []
+    if not all(record.key_agrees and record.partition == record.source_partition for record in seen):
+        wrong.append("key, header or partition")
+    ids = {record.revision: record.record_id for record in seen}
+    if any(record.supersedes != ids.get(record.revision - 1) for record in seen):
+        wrong.append("supersedes")
+    if last.revision:
+        result.revised += 1
+        if not stretched:
+            wrong.append("revised though every chunk came in time")
+    if wrong:
+        result.different += 1
+        values = {name: (expected[name], last.view[name]) for name in wrong if name in expected}
+        result.find(f"different {request_id} revision {last.revision}: {wrong} {values}")
+
+
+def _garbage(
+    result: Result, ledger: Mapping[int, Garbage], sent: Sent, dead: Sequence[DeadLetter], late: set[str]
+) -> None:
+    """Each place of garbage in the topic has one dead letter, and nothing else has one."""
+    by_place: dict[tuple[int, int], list[DeadLetter]] = {}
+    for letter in dead:
+        by_place.setdefault(letter.source, []).append(letter)
+    for number, bad in ledger.items():
+        places = sent.garbage.get(number, [])
+        if not places:
+            result.unsent += 1
+        for place in places:
+            found = by_place.pop(place, [])
+            if not found and not (bad.request_id is not None and bad.request_id in late):
+                result.garbage_missing += 1
+                result.find(f"no dead letter of garbage {number} ({bad.reason}) at {place}")
+            result.garbage_duplicate += max(0, len(found) - 1)
+            for letter in found:
+                if _differs(letter, bad, number):
+                    result.garbage_different += 1
+                    result.find(f"dead letter at {place} is {letter.reason}, garbage {number} is {bad.reason}")
+    for place, letters in by_place.items():
+        if letters[0].reason == "late" and len(letters) == 1 and (letters[0].key or b"").decode() in late:
+            continue
+        result.dead_unexpected += len(letters)
+        result.find(f"unexpected dead letter {letters[0].reason} at {place}")
+
+
+def _differs(letter: DeadLetter, bad: Garbage, number: int) -> bool:
+    seen: tuple[Any, ...] = (letter.reason, letter.key, letter.value, letter.headers.get(HEADER))
+    return seen != (bad.reason, bad.key, bad.value, b"%d" % number)

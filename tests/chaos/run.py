@@ -1,0 +1,197 @@
+"""A round of chaos: load on, faults in, everything read and reconciled.
+
+    python -m tests.chaos.run --seed 7 --minutes 10 [--faults kill,pause] [--brokers 3] [--control] [--json FILE]
+
+Imports the siblings, `pipeline.ops` and `pipeline.settings`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.ops.topics import create, definitions
+from pipeline.settings import Settings, client
+from tests.chaos.faults import CORE, FAULTS, Stage, deck
+from tests.chaos.garbage import MAX_CHUNK_BYTES
+from tests.chaos.generator import HEADER, Ledger, Sender, plan
+from tests.chaos.kafka import ProxiedCluster
+from tests.chaos.proxy import Proxies
+from tests.chaos.reader import Reader, chunks
+from tests.chaos.reconcile import reconcile
+from tests.chaos.report import Report
+from tests.chaos.workers import Fleet
+
+PER_SECOND: Final = 400.0
+GRACE: Final = 15_000
+"""finish_grace of a round in ms: longer than the load ever pauses by itself, and than a broker needs to come back."""
+
+QUIET_SECONDS: Final = 6.0
+"""So long nothing more may come before it counts as all."""
+
+LAST_SECONDS: Final = 150.0
+"""Deadline for all records after the last chunk; windows and restores take about 30 of them."""
+
+
+@dataclass
+class Options:
+    """What is asked for."""
+
+    seed: int = 1
+    minutes: float = 1.0
+    faults: Sequence[str] = tuple(CORE)
+    brokers: int = 1
+    workers: int = 3
+    control: bool = False
+    per_second: float = PER_SECOND
+    grace: int = GRACE
+    home: Path | None = None
+    report: Report = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin the report."""
+        self.report = Report(self.seed, self.minutes, self.brokers, self.control)
+
+
+async def chaos(options: Options) -> Report:
+    """Run a round on a cluster of its own."""
+    async with AsyncExitStack() as held:
+        home = options.home or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        cluster = ProxiedCluster(home / "kafka", brokers=options.brokers)
+        held.callback(cluster.discard)
+        await asyncio.to_thread(cluster.start)
+        proxies = await held.enter_async_context(Proxies(cluster.doors))
+        settings = _settings(cluster, options)
+        direct = settings.model_copy(update={"bootstrap_servers": cluster.bootstrap_servers})
+        await create(client(direct), definitions(direct))
+        fleet = Fleet(
+            settings, home, size=options.workers, options={"leak": str(home / "leaked")} if options.control else {}
+        )
+        held.push_async_callback(fleet.kill)
+        stage = Stage(direct, fleet, cluster, proxies)
+        await _play(stage, options)
+    return options.report
+
+
+def _settings(cluster: ProxiedCluster, options: Options) -> Settings:
+    return Settings(
+        bootstrap_servers=cluster.proxied_servers,
+        ledger=f"chaos-{options.seed}",
+        replication=min(3, options.brokers),
+        max_chunk_bytes=MAX_CHUNK_BYTES,
+        finish_grace=options.grace,
+        attempt_grace=options.grace,
+        session_window=options.grace + 5_000,
+        clock_slack=1_000,
+    )
+
+
+async def _play(stage: Stage, options: Options) -> None:
+    """Load, faults, last records, reconciliation."""
+    settings, report = stage.settings, options.report
+    servers = settings.bootstrap_servers
+    ledger = Ledger()
+    reader = Reader(servers, records=settings.record_topic, dead=settings.dead_topic, partitions=settings.partitions)
+    sender = Sender(servers, settings.chunk_topic)
+    started = time.monotonic()
+    stage.fleet.start()
+    background = [asyncio.create_task(reader.run()), asyncio.create_task(stage.fleet.supervise())]
+    try:
+        sends = plan(options.seed, ledger, seconds=options.minutes * 60, per_second=options.per_second)
+        sending = asyncio.create_task(sender.run(sends))
+        await _faults(stage, options, sending)
+        await sending
+        await _last_records(reader, ledger, background, quiet=QUIET_SECONDS + options.grace / 1_000)
+        report.seconds = time.monotonic() - started
+        sent = await chunks(servers, settings.chunk_topic, partitions=settings.partitions, header=HEADER)
+        report.result = reconcile(ledger, sent, reader.records, reader.dead, grace=options.grace)
+        report.result.reread_different = len(reader.places ^ await reader.again())
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+    report.plan = ledger.plan.hexdigest()[:16]
+    report.longest_wait, report.resent = reader.waits.longest, sender.again
+    _tell(stage, report)
+
+
+async def _faults(stage: Stage, options: Options, sending: asyncio.Task[None]) -> None:
+    """Faults in turn for as long as chunks are sent."""
+    if not options.faults:
+        return
+    for name, draw, rest in deck(options.seed, options.faults):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(sending), rest)
+        if sending.done():
+            return
+        say(f"{name}")
+        await FAULTS[name](stage, draw)
+        stage.count(name)
+
+
+async def _last_records(
+    reader: Reader, ledger: Ledger, background: Sequence[asyncio.Task[Any]], *, quiet: float
+) -> None:
+    """Wait until every request has a record and nothing comes any more, or the deadline is over."""
+    deadline = time.monotonic() + LAST_SECONDS
+    while time.monotonic() < deadline:
+        for task in background:
+            if task.done():
+                task.result()
+        whole = reader.records.keys() >= ledger.requests.keys() and len(reader.dead) >= len(ledger.garbage)
+        if whole and time.monotonic() - reader.moved > quiet:
+            return
+        await asyncio.sleep(0.2)
+
+
+def _tell(stage: Stage, report: Report) -> None:
+    """What the workers said of themselves."""
+    fleet = stage.fleet
+    report.faults = dict(sorted(stage.counts.items()))
+    report.exits = {str(status): count for status, count in sorted(fleet.exits.items())}
+    report.late_leaves, report.notes = fleet.late_leaves, stage.notes
+    report.fenced = stage.fenced()
+    report.holes = sum(len(worker.events("a batch is missing, reading again")) for worker in fleet.everyone)
+    for worker in fleet.everyone:
+        lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines() if worker.log.exists() else []
+        report.refused += [line for line in lines if line.startswith(("REFUSED", "Traceback"))]
+
+
+def say(line: str) -> None:
+    """One line to whoever watches."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+
+def main() -> int:
+    """Parse, run, tell."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--faults", default=None, help=f"names with commas: {','.join(FAULTS)}")
+    parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--control", action="store_true", help="records outside the transaction: must fail")
+    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--home", type=Path, default=None, help="directory that is kept, with the workers' logs")
+    told = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers die here; what matters is in the report
+    every = [name for name in FAULTS if name != "bounce" or told.brokers > 1]
+    names = tuple(told.faults.split(",") if told.faults else every)
+    if unknown := set(names) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    options = Options(told.seed, told.minutes, names, told.brokers, control=told.control, home=told.home)
+    report = asyncio.run(chaos(options))
+    report.give(told.json)
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
