@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pipeline.core.head import Head
+from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import FLOATING, NO_IMAGE
 from pipeline.core.policy import Policy
 from pipeline.core.ranges import Bounds, add, gaps, open_base, union
@@ -44,7 +44,7 @@ def rule_of(head: Head, policy: Policy) -> Rule:
     """The row of the table that applies."""
     if head.error and not head.bare_final:
         if not head.error_final:
-            return Rule("error", attempt_wait(head, policy))
+            return Rule("error", policy.attempt_grace)
         clean = head.error_index > top_index(head) and not has_gap(head)
         return Rule("error", AT_ONCE if clean else policy.finish_grace)
     if head.final:
@@ -55,18 +55,15 @@ def rule_of(head: Head, policy: Policy) -> Rule:
     return Rule(EXPIRY, policy.session_window)
 
 
-def attempt_wait(head: Head, policy: Policy) -> int:
-    """Wait after an error that is not final itself: none follows when the gateway said final on another chunk."""
-    return policy.finish_grace if head.final else policy.attempt_grace
-
-
 def finished(head: Head) -> bool:
     """Rule 2: the end of every choice or image, or the terminal event, was seen in the highest attempt."""
     if head.terminal:
         return True
     if not head.seen_mask or head.done & head.seen_mask != head.seen_mask:
         return False
-    return head.images_total is None or head.done.bit_count() >= head.images_total
+    if head.stream_type == StreamType.IMAGE or head.images_total is None:
+        return True
+    return head.done.bit_count() >= head.images_total
 
 
 def images_ended(head: Head) -> bool:
@@ -83,6 +80,8 @@ def indexes(head: Head, attempt: int) -> dict[int, Bounds]:
     image 0, but a marker or usage without one speaks of the whole stream when other chunks name their image.
     """
     head.flush_run()
+    if attempt == 0 and len(head.seen) == 1 and MAIN_RUN in head.seen and head.stream_type != StreamType.IMAGE:
+        return {NO_IMAGE: head.seen[MAIN_RUN]}
     images = head.stream_type == StreamType.IMAGE
     named = images and any(slot.image != NO_IMAGE for slot in head.seen)
     sets: dict[int, list[Bounds]] = {}

@@ -70,7 +70,7 @@ def fold(head: Head, chunks: Sequence[Chunk], previous: Marker | None, policy: P
         policy: whose digest the record carries.
     """
     attempts = attempts_of(chunks, head.stream_type)
-    shown = next((a for a in reversed(attempts) if a.output.content_times or a.finish_reason), attempts[-1])
+    shown = next((a for a in reversed(attempts) if a.output.content_times or a.output.finish_reason), attempts[-1])
     times = _times(chunks, attempts, shown)
     usage, cost, details = _money(attempts)
     cause = rule_of(head, policy).cause

@@ -41,13 +41,15 @@ class SegmentHead(msgspec.Struct, array_like=True, gc=False):
     """
 
     stream_type: str
+    seen_mask: str
+    done: str
+    kept: bool
+    fresh: Seen
+    cause: str
     first_ms: int
     last_ms: int
     due: int
-    cause: str
     attempt: int
-    seen_mask: str
-    done: str
     terminal: bool
     error: bool
     error_final: bool
@@ -70,8 +72,6 @@ class SegmentHead(msgspec.Struct, array_like=True, gc=False):
     first_closed_at: int
     revision: int
     poisoned: bool
-    kept: bool
-    fresh: Seen
 
 
 class Marker(msgspec.Struct, array_like=True):
@@ -113,7 +113,7 @@ class Checkpoint(msgspec.Struct, array_like=True):
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack_head: Final = msgspec.msgpack.Decoder(tuple[SegmentHead, msgspec.Raw]).decode
-_unpack_chunks: Final = msgspec.msgpack.Decoder(tuple[Any, list[tuple[int, STORED | bytes]]]).decode
+_unpack_chunks: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, list[tuple[int, STORED | bytes]]]).decode
 unpack_marker: Final = msgspec.msgpack.Decoder(Marker).decode
 unpack_checkpoint: Final = msgspec.msgpack.Decoder(Checkpoint).decode
 _unpack_pairs: Final = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]]).decode
@@ -193,10 +193,11 @@ def unpack_head(value: bytes) -> SegmentHead:
     return _unpack_head(value)[0]
 
 
-def unpack_chunks(value: bytes) -> Iterator[tuple[int, Chunk]]:
+def unpack_chunks(value: bytes) -> list[tuple[int, Chunk]]:
     """(source offset, chunk) of a segment, in order of arrival."""
-    for offset, chunk in _unpack_chunks(value)[1]:
-        yield offset, decode(chunk) if isinstance(chunk, bytes) else chunk
+    return [
+        (offset, decode(chunk) if isinstance(chunk, bytes) else chunk) for offset, chunk in _unpack_chunks(value)[1]
+    ]
 
 
 def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -26,6 +26,13 @@ _COMPLETION_LEAVES: Final = (
     "image_tokens",
     "rejected_prediction_tokens",
 )
+_PROMPT_TABLES: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_PROMPT_PARTS: Final = (*_PROMPT_TABLES, "cached_tokens")
+_COMPLETION_TABLES: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_COMPLETION_OUTSIDE: Final = ("citation_tokens", "num_search_queries", "reasoning_tokens")
+"""Details that some providers leave outside the table."""
+
+_COMPLETION_PARTS: Final = (*_COMPLETION_TABLES, *_COMPLETION_OUTSIDE)
 _COST_LEAVES: Final = ("input_cost", "output_cost", "additional_cost", "total_cost")
 _COST_DETAILS: Final = ("input_cost_details", "output_cost_details", "additional_cost_details")
 _FLAT_INPUT: Final = (("input_tokens_cost", "text_cost"), ("request_cost", "request_cost"))
@@ -149,7 +156,9 @@ class _Reader:
         return _ordered(_units(rest) | {name: value for name, value in found.items() if value is not None})
 
     def prompt(self, rest: Json) -> Json | None:
-        raw = self.table(_first(rest, "prompt_tokens_details", "input_tokens_details", "input_token_details"))
+        if rest.keys().isdisjoint(_PROMPT_PARTS):
+            return None
+        raw = self.table(_first(rest, *_PROMPT_TABLES))
         cached, written = (_first(raw, name) for name in ("cached_tokens", "cache_write_tokens"))
         outer = rest.pop("cached_tokens", None)
         writes = self.table(raw.pop("cached_write_token_details", None))
@@ -166,8 +175,10 @@ class _Reader:
         return _ordered(details) or None
 
     def completion(self, rest: Json) -> Json | None:
-        raw = self.table(_first(rest, "completion_tokens_details", "output_tokens_details", "output_token_details"))
-        for name in ("citation_tokens", "num_search_queries", "reasoning_tokens"):  # some providers leave them outside
+        if rest.keys().isdisjoint(_COMPLETION_PARTS):
+            return None
+        raw = self.table(_first(rest, *_COMPLETION_TABLES))
+        for name in _COMPLETION_OUTSIDE:
             outer = rest.pop(name, None)
             if raw.get(name) is None:
                 raw[name] = outer
@@ -176,6 +187,8 @@ class _Reader:
 
     def cost(self, raw: Any) -> Json | None:
         """The object form; a bare number is the total, the old flat form is brought into the nested one (S-META-5)."""
+        if raw is None:
+            return None
         if _is_number(raw):
             total = self.amount(raw)
             return None if total is None else {"total_cost": total}

@@ -168,11 +168,18 @@ def test_the_row_does_not_depend_on_the_order_of_arrival(rule: Rule, chunks: lis
     assert {rule_of(head_after(*order), POLICY) for order in shuffled} == {rule}
 
 
-def test_an_error_that_final_was_said_beside_waits_no_minute() -> None:
-    """is_final says that nothing follows over all attempts, so no fallback can come."""
+def test_an_error_that_is_not_final_itself_waits_for_a_fallback() -> None:
+    """Also where is_final stands on another chunk: only a bare marker ends the rule (CONTRACT §4, rule 3)."""
     head = head_after(chat(0, "a", is_final=True), error(1))
 
-    assert rule_of(head, POLICY) == ERROR_WAITS
+    assert rule_of(head, POLICY) == ERROR_MAY_FALL_BACK
+
+
+def test_every_seen_image_is_enough_for_finish() -> None:
+    """N of raw_request counts choices there, images only where final was said (CONTRACT §4, rules 1 and 2)."""
+    head = head_after(image(0, 0, "YQ==", done=True, raw_request={"n": 2}))
+
+    assert rule_of(head, POLICY) == FINISH
 
 
 def test_rules_take_their_times_from_the_policy() -> None:

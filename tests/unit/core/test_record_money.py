@@ -106,6 +106,15 @@ def test_a_single_higher_attempt_is_not_listed_either() -> None:
     assert fold(chat(0, "a", attempt=2))["attempts"] is None
 
 
+def test_a_fallback_that_only_failed_does_not_hide_what_came_before() -> None:
+    """Shown is the highest attempt with content or a finish_reason of the provider's (CONTRACT §2)."""
+    record = fold(chat(0, "part"), error(1, "first"), error(0, "second", attempt=1, is_final=True))
+
+    assert record["output_message"]["content"] == "part"
+    assert (record["status"], record["error_details"]["error"]["message"]) == ("error", "first")
+    assert [each["status"] for each in record["attempts"]] == ["error", "error"]
+
+
 def test_output_is_of_the_highest_attempt_and_money_of_all() -> None:
     """The sum is what the caller pays, the answer is what the caller saw (SYMPTOMS 33)."""
     record = fold(*two_attempts())

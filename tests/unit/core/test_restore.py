@@ -2,13 +2,14 @@
 
 import random
 
+import msgspec
 import pytest
 
 from pipeline.core.admission import admit
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
 from pipeline.core.policy import Policy
-from pipeline.core.restore import flat, head_of, merge, segment_head, settle_run
+from pipeline.core.restore import SHARED, flat, head_of, merge, segment_head, settle_run
 from pipeline.core.segment import SegmentHead, pack_segments, unpack_head
 from schemas.decode import decode
 from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
@@ -86,6 +87,13 @@ def test_a_head_without_data_begins_its_run_at_0() -> None:
 
     assert (again.run_start, again.next_index) == (0, 0)
     assert again.remember(MAIN_RUN, 0)
+
+
+def test_shared_fields_end_a_segment_head_in_their_order() -> None:
+    """They are handed over by position."""
+    names = [field.name for field in msgspec.structs.fields(SegmentHead)]
+
+    assert names[-len(SHARED) :] == list(SHARED)
 
 
 def test_bounds_can_be_stored_and_merged() -> None:
