@@ -69,7 +69,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 def test_its_status_and_last_words_are_known(tmp_path: Path) -> None:
     """Why it ended stands at the end of its output."""
-    with participant(tmp_path, "import sys; print('a\\nb'); sys.exit('c')") as running:
+    with participant(tmp_path, "import sys; print('a\\nb', flush=True); sys.exit('c')") as running:
         wait_until(lambda: running.ended is not None)
 
         assert running.ended == 1
