@@ -93,13 +93,13 @@ def _last(chunks: Sequence[Any], name: str) -> Any:
 
 def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
     """What the payloads themselves state: chat chunks on top, Responses events inside `response`."""
-    if stream_type == StreamType.RESPONSES:
-        found: list[Any] = [p.response.get(name) for p in payloads if p.response is not None]
-    elif stream_type in _CHAT:
-        found = list(map(attrgetter(name), payloads))
+    if stream_type in _CHAT:
+        texts = [text for text in map(attrgetter(name), payloads) if text is not None]
+    elif stream_type == StreamType.RESPONSES:
+        found = [payload.response.get(name) for payload in payloads if payload.response is not None]
+        texts = [text for text in found if isinstance(text, str)]
     else:
         return None
-    texts = [value for value in found if isinstance(value, str)]
     return texts[-1] if texts else None
 
 

@@ -112,7 +112,7 @@ class Partition:
             if record.timestamp > now:
                 now = self.clock = record.timestamp
             value, key = record.value, record.key
-            if value is None or len(value) > limit:
+            if value is None or (size := len(value)) > limit:
                 self._refuse(record, *(_TOMBSTONE if value is None else _OVERSIZE))
                 continue
             try:
@@ -128,7 +128,7 @@ class Partition:
                     continue
                 if not head.dirty:
                     self._journal.touch(head)
-                verdict = admit(head, chunk, now, record.offset, len(value), policy)
+                verdict = admit(head, chunk, now, record.offset, size, policy)
                 if verdict is not NEW or head.due < head.queued:
                     self._note(verdict, head, record, chunk, closed)
             except ChunkRejected as refused:
