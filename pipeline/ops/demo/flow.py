@@ -10,14 +10,12 @@ import asyncio
 import contextlib
 import io
 import json
-import signal
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +26,7 @@ from pipeline.ops.demo.reader import read_all, reading, remove
 from pipeline.ops.demo.report import Outcome, as_json, as_text
 from pipeline.ops.demo.streams import Stream, deliveries, streams
 from pipeline.ops.demo.worker import Worker
+from pipeline.ops.ending import orderly_end
 from pipeline.ops.kafka import embedded
 from pipeline.ops.produce import produce
 from pipeline.ops.topics import create, definitions
@@ -76,7 +75,7 @@ def _perform(settings: Settings, *, own_kafka: bool) -> Outcome:
     """Everything but the printing; when it returns or raises, all that was started or made is gone."""
     began = time.monotonic()
     with contextlib.ExitStack() as held:
-        held.enter_context(_orderly_end())
+        held.enter_context(orderly_end())
         home = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="streamledger-demo-")))
         steps = held.enter_context(Steps())
         servers = settings.bootstrap_servers
@@ -192,24 +191,3 @@ class _Performance:
             worker_status=status,
             seconds=self._steps.seconds,
         )
-
-
-@contextlib.contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does: else the directories would stay behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    deadly = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # nohup keeps its meaning
-    for number in deadly:
-        signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in deadly:
-            signal.signal(number, signal.SIG_DFL)

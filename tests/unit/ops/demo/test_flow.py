@@ -1,14 +1,10 @@
 """The demo's ledger and its end, without Kafka; the run itself is an integration test."""
 
-import os
-import signal
-import threading
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from pipeline.ops.demo import flow
 from pipeline.ops.demo.flow import ledger_settings
 from pipeline.settings import Settings
 
@@ -51,40 +47,3 @@ def test_what_shapes_a_record_is_the_demos_own(tmp_path: Path, own_kafka: bool) 
 
     assert (ledger.capture, ledger.late_policy) == ("full", "revise")
     assert ledger.finish_grace < ledger.session_window <= 10_000
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_unwinds_the_stack(number: signal.Signals) -> None:
-    """`finally` blocks run, so nothing stays behind; afterwards signals mean what they meant before."""
-    with pytest.raises(SystemExit) as ended, flow._orderly_end():
-        os.kill(os.getpid(), number)
-
-    assert ended.value.code == 128 + number
-    assert signal.getsignal(number) is signal.SIG_DFL
-
-
-def test_an_ignored_signal_stays_ignored() -> None:
-    """`nohup streamledger demo` survives its terminal."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with flow._orderly_end():
-            os.kill(os.getpid(), signal.SIGHUP)
-
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_another_thread_leaves_signals_alone() -> None:
-    """Only the main thread may set handlers; an embedding program can run the demo in any."""
-    seen: list[object] = []
-
-    def run() -> None:
-        with flow._orderly_end():
-            seen.append(signal.getsignal(signal.SIGTERM))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-
-    assert seen == [signal.SIG_DFL]
