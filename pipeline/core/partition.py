@@ -39,6 +39,7 @@ class Partition:
         position: next source offset to read.
         clock: running maximum of append times, ms (CONTRACT §4).
         closing: closed requests that wait for `finalize`; the truth about them.
+        pending, pending_bytes: chunks taken since the last snapshot, and what they weigh.
         counts: events that leave no trace in records: late repeats, late chunks that add nothing.
     """
 
@@ -60,7 +61,7 @@ class Partition:
         self._records: list[Outgoing] = []
         self._dead: list[DeadLetter] = []
         self._snapshotted = -1
-        self.pending = 0
+        self.pending = self.pending_bytes = 0
 
     # ---- what the engine looks at ------------------------------------------------------------------------------
 
@@ -104,7 +105,7 @@ class Partition:
         """
         closed: list[str] = []
         open_, policy, position = self._open, self.policy, self.position
-        limit, taken, now = policy.max_chunk_bytes, 0, self.clock
+        limit, taken, total, now = policy.max_chunk_bytes, 0, 0, self.clock
         for record in records:
             if record.offset < position:
                 continue
@@ -112,7 +113,9 @@ class Partition:
             if record.timestamp > now:
                 now = self.clock = record.timestamp
             value, key = record.value, record.key
-            if value is None or (size := len(value)) > limit:
+            size = 0 if value is None else len(value)
+            total += size
+            if value is None or size > limit:
                 self._refuse(record, *(_TOMBSTONE if value is None else _OVERSIZE))
                 continue
             try:
@@ -139,6 +142,7 @@ class Partition:
                 self._quarantine(record, bug, closed)
         self.position = max(position, end)
         self.pending += taken
+        self.pending_bytes += total
         return closed
 
     def _enter(self, head: Head, record: Incoming, chunk: Chunk, now: int, closed: list[str]) -> None:
@@ -320,7 +324,7 @@ class Partition:
         dead = [letter.outgoing(self.topic, self.partition) for letter in self._dead]
         taken = Snapshot(rows, self._closed.take(), hours, self._records, dead, self.position)
         self._records, self._dead = [], []
-        self._snapshotted, self.pending = self.position, 0
+        self._snapshotted, self.pending, self.pending_bytes = self.position, 0, 0
         return taken
 
     def _sweep(self) -> None:

@@ -19,7 +19,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from pipeline.engine.config import MIB
+from pipeline.engine.loop import loop_factory
 from pipeline.engine.noise import LIBRARY
+from pipeline.engine.records import LeanFetches
 
 if TYPE_CHECKING:
     from pipeline.engine.app import EngineApp
@@ -46,7 +48,7 @@ class Batch(NamedTuple):
 
     Attributes:
         tp: Where they are from.
-        records: aiokafka's ConsumerRecords, maybe none when only control records were passed.
+        records: aiokafka's compiled records (see records), maybe none when only control records were passed.
         chain: Number of the seek they follow.
         number: Place in the chain, from 0.
         end: Position of the consumer after them, also past control records.
@@ -141,6 +143,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         Wraps AIOKafkaConsumerThread._fetch_records; leans on aiokafka.consumer.fetcher.Fetcher.fetched_records, which
         returns what it took without another await, and on its `_records`.
         """
+        source, fetcher = self.app.engine.config.source, consumer._fetcher
+        if not isinstance(fetcher._records, LeanFetches):
+            fetcher._records = LeanFetches(source, fetcher._records)
         fetched: dict[TP, Any] = dict(
             await super()._fetch_records(consumer, active_partitions, timeout, max_records),
         )
@@ -151,8 +156,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         assignment = subscription.assignment if subscription is not None else None
         if assignment is None:
             return {}
-        waiting = consumer._fetcher._records
-        source = self.app.engine.config.source
+        waiting = fetcher._records
         for tp in [*active_partitions]:
             if tp.topic != source:
                 continue
@@ -192,7 +196,13 @@ class BatchConsumer(driver.Consumer):
         return self.app.engine
 
     def _new_consumer_thread(self) -> BatchThread:
-        return BatchThread(self, loop=self.loop, beacon=self.beacon)
+        """Our thread, on a loop of the worker's kind.
+
+        Replaces faust.transport.drivers.aiokafka.Consumer._new_consumer_thread.
+        """
+        factory = loop_factory()
+        loop = factory() if factory is not None else None
+        return BatchThread(self, loop=self.loop, thread_loop=loop, beacon=self.beacon)
 
     async def start_chain(self, tp: TP, offset: int, chain: int) -> None:
         """Seek a partition; batches fetched from there on carry `chain`."""

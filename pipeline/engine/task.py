@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from operator import attrgetter
 from typing import Final
 
 from aiokafka.structs import TopicPartition
@@ -34,8 +33,6 @@ log = get_logger(__name__)
 
 YIELD_SECONDS: Final = 0.005
 """Finalizing gives way to other work so often."""
-
-_size: Final = attrgetter("serialized_value_size")
 
 
 class Verdict(Enum):
@@ -87,7 +84,6 @@ class PartitionTask:
     alive: bool = False
     busy: bool = False
     restoring: asyncio.Future[None] | None = None
-    pending_bytes: int = 0
     signalled: float = 0.0
     figures: Figures = field(default_factory=Figures)
 
@@ -135,7 +131,7 @@ class PartitionTask:
         """Whether a checkpoint has to come before more chunks (G5)."""
         return (
             self.partition.pending > self.config.max_pending_chunks
-            or self.pending_bytes > self.config.max_pending_bytes
+            or self.partition.pending_bytes > self.config.max_pending_bytes
         )
 
     def checkpoint_due(self, now: float, floor: float) -> bool:
@@ -166,7 +162,6 @@ class PartitionTask:
         failpoint("apply.after")
         self.batch += 1
         self.figures.chunks += partition.pending - before
-        self.pending_bytes += sum(map(_size, records))
         return closed
 
     async def finalize(self, request_ids: Iterable[str]) -> None:
@@ -193,7 +188,7 @@ class PartitionTask:
         async with self._lock:
             if not self.alive:
                 return
-            started, self.pending_bytes = time.monotonic(), 0
+            started = time.monotonic()
             done = await self.parts.checkpointer.run()
             if done is not None:
                 ended = time.monotonic()

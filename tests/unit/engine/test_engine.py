@@ -31,15 +31,6 @@ from tests.unit.engine.fakes import Database, Producer, config, fenced
 HERE = TP("llm.chunks", 0)
 
 
-class Record(SourceRecord):
-    """A source record that knows its size, as aiokafka's do."""
-
-    @property
-    def serialized_value_size(self) -> int:
-        """Bytes of the value."""
-        return len(self.value or b"")
-
-
 class Faust:
     """What the engine needs of the app."""
 
@@ -110,7 +101,7 @@ class Bench:
         """A batch of finished requests, one chunk each."""
         start = self.task.partition.position if at is None else at
         records = [
-            Record(request_id.encode(), chunk(request_id), start + index, 1_000_000)
+            SourceRecord(request_id.encode(), chunk(request_id), start + index, 1_000_000)
             for index, request_id in enumerate(request_ids)
         ]
         return Batch(HERE, records, chain, number, start + len(records))
