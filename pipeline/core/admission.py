@@ -54,11 +54,12 @@ def admit(head: Head, chunk: Chunk, now: int, offset: int, size: int, policy: Po
         and not chunk.is_final
         and chunk.raw_request is None
         and chunk.image_index is None
-        and not chunk.anomalies
+        and chunk.original is None
     )
     if plain:
         head.next_index += 1
     else:
+        head.changed = True
         slot = slot_of(chunk.attempt, signs.kind, chunk.image_index)
         if not head.remember(slot, chunk.chunk_index):
             return Verdict.REPEAT
@@ -68,7 +69,8 @@ def admit(head: Head, chunk: Chunk, now: int, offset: int, size: int, policy: Po
     head.last_ms = now
     if head.size > policy.max_bytes or head.chunk_count > policy.max_chunks or policy.capture != "full":
         captured = policy.capture == "full"
-        head.truncated |= captured and chunk.response is not None
+        if captured and chunk.response is not None and not head.truncated:
+            head.truncated = head.changed = True
         chunk = bare(chunk, captured=captured)
     head.chunks.append(chunk)
     head.offsets.append(offset)
@@ -97,7 +99,7 @@ def set_deadline(head: Head, now: int, policy: Policy) -> Verdict:
 
 def close(head: Head, cause: str, at: int) -> None:
     """Freeze a request: nothing is admitted after (CONTRACT §4)."""
-    head.closed_by, head.closed_at = cause, at
+    head.closed_by, head.closed_at, head.changed = cause, at, True
     if not head.revision:
         head.first_closed_at = at
     head.due = NEVER

@@ -37,7 +37,10 @@ Json = dict[str, Any]
 
 def canonical(record: Json) -> bytes:
     """The canonical record."""
-    return encode({name: value for name, value in record.items() if name not in NOT_CANONICAL})
+    kept = dict(record)
+    for name in NOT_CANONICAL:
+        kept.pop(name, None)
+    return encode(kept)
 
 
 def encode(record: Json) -> bytes:

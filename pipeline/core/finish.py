@@ -76,7 +76,7 @@ def finish(
     marker = _marker(head, folded, previous, known=bool(chunks))
     final = marker.closed_by == "final" and marker.complete
     revisable = policy.late_policy == "revise" and not final and not head.poisoned
-    outgoing = Outgoing(head.request_id.encode(), value, _headers(folded.record, head.traceparent))
+    outgoing = Outgoing(head.key, value, _headers(folded.record, head.traceparent))
     return Finished(outgoing, marker, dead, revisable)
 
 

@@ -32,6 +32,8 @@ class Head:
         queued: the deadline that stands in the partition's heap.
         chunks, offsets: not yet in a segment; `saved_size` of the `size` bytes are.
         dirty: something is not yet in a segment.
+        changed: that is more than plain chunks and their counters.
+        key: the request id as Kafka and the store have it.
         poisoned: an exception belongs to this request: it is quarantined (CONTRACT G4).
         repeats: (source record, chunk) of identities seen before; compared together, see repeats.
         closed_by, closed_at: set once, when the request closes; nothing is admitted after.
@@ -40,9 +42,10 @@ class Head:
     """
 
     __slots__ = (
-        "anomalies", "attempt", "bare_final", "cause", "chunk_count", "chunks", "closed_at", "closed_by", "conflicts",
+        "anomalies", "attempt", "bare_final", "cause", "changed", "chunk_count", "chunks", "closed_at", "closed_by",
+        "conflicts",
         "dirty", "done", "due", "duplicates", "error", "error_final", "error_index", "final", "first_closed_at",
-        "first_ms", "first_offset", "fresh", "images_total", "last_ms", "last_offset", "next_index", "offsets",
+        "first_ms", "first_offset", "fresh", "images_total", "key", "last_ms", "last_offset", "next_index", "offsets",
         "oldest", "plain", "poisoned", "queued", "repeats", "request_id", "revision", "run_start", "saved_size", "seen",
         "seen_mask", "segments", "size", "stream_type", "terminal", "total_at", "traceparent", "truncated",
     )  # fmt: skip
@@ -50,6 +53,7 @@ class Head:
     def __init__(self, request_id: str, stream_type: str, *, now: int, offset: int) -> None:
         """Open a request at append time `now`."""
         self.request_id, self.stream_type = request_id, stream_type
+        self.key = request_id.encode()
         self.first_ms = self.last_ms = now
         self.first_offset = self.last_offset = offset
         self.due, self.cause = NEVER, "expiry"
@@ -65,6 +69,7 @@ class Head:
         self.chunk_count = self.duplicates = self.conflicts = self.anomalies = self.size = 0
         self.saved_size = 0
         self.truncated = self.dirty = self.poisoned = False
+        self.changed = True
         self.queued = self.oldest = NEVER
         self.plain = False
         self.segments = self.revision = 0

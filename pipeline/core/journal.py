@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.head import Head
-from pipeline.core.restore import segment_head
+from pipeline.core.restore import run_head, segment_head
 from pipeline.core.rows import Row, Rows
 from pipeline.core.segment import (
+    MAX_SEGMENT,
     SEGMENT,
+    RunHead,
     SegmentHead,
+    pack_run,
     pack_segments,
     segment_key,
+    segment_prefix,
     split_segment_key,
     unpack_chunks,
     unpack_head,
@@ -62,12 +66,15 @@ class Journal:
         return found
 
     def last_head(self, request_id: bytes, segments: int) -> SegmentHead:
-        """The scalars of a request's last segment.
+        """The scalars of a closed request's last segment.
 
         Raises:
             InvariantBroken: it is missing.
         """
-        return unpack_head(self._segment(request_id, segments - 1))
+        head = unpack_head(self._segment(request_id, segments - 1))
+        if isinstance(head, RunHead):
+            raise InvariantBroken("the last segment of a closed request has no head", request_id=request_id.decode())
+        return head
 
     def _segment(self, request_id: bytes, number: int) -> bytes:
         key = segment_key(request_id, number)
@@ -83,17 +90,25 @@ class Journal:
 
     def write(self, head: Head, *, kept: bool = False) -> None:
         """Write what a head holds as its next segment; `kept`: it is closed, and stays for a revision."""
-        key, size = head.request_id.encode(), head.size - head.saved_size
-        for value in pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size):
-            self._pending[segment_key(key, head.segments)] = value
+        size, prefix = head.size - head.saved_size, segment_prefix(head.key)
+        if head.changed or kept or size > MAX_SEGMENT or not head.offsets:
+            for value in pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size):
+                self._pending[prefix + head.segments.to_bytes(4, "big")] = value
+                head.segments += 1
+            head.fresh = {}
+        else:
+            value = pack_run(run_head(head), head.chunks, head.offsets)
+            self._pending[prefix + head.segments.to_bytes(4, "big")] = value
             head.segments += 1
-        head.chunks, head.offsets, head.fresh = [], [], {}
-        head.saved_size, head.dirty = head.size, False
+        head.chunks.clear()
+        head.offsets.clear()
+        head.saved_size, head.dirty, head.changed = head.size, False, False
 
     def clear(self, request_id: bytes, segments: int) -> None:
         """Give the segments of a request tombstones."""
+        prefix = segment_prefix(request_id)
         for number in range(segments):
-            self._pending[segment_key(request_id, number)] = None
+            self._pending[prefix + number.to_bytes(4, "big")] = None
 
     def take(self) -> list[Row]:
         """The rows of a snapshot; they stay readable until `settled`."""
@@ -104,13 +119,13 @@ class Journal:
         """The snapshot's rows are in the store."""
         self._flying = {}
 
-    def load(self) -> Iterator[tuple[bytes, list[SegmentHead]]]:
+    def load(self) -> Iterator[tuple[bytes, list[SegmentHead | RunHead]]]:
         """(request id, heads of its segments) of all requests in the store.
 
         Raises:
             InvariantBroken: a segment is missing.
         """
-        request_id, heads = b"", list[SegmentHead]()
+        request_id, heads = b"", list[SegmentHead | RunHead]()
         for key, value in self._rows.scan(SEGMENT):
             name, number = split_segment_key(key)
             if name != request_id:

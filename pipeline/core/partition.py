@@ -21,7 +21,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
 from pipeline.core.restore import head_of
 from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted
-from pipeline.core.segment import CHECKPOINT_KEY, Checkpoint, Marker, SegmentHead, pack, unpack_checkpoint
+from pipeline.core.segment import CHECKPOINT_KEY, Checkpoint, Marker, RunHead, SegmentHead, pack, unpack_checkpoint
 from pipeline.errors import OurFault
 from schemas.chunk import Chunk
 from schemas.decode import ChunkRejected, decode
@@ -228,7 +228,7 @@ class Partition:
 
     def _freeze(self, head: Head, closed: list[str]) -> None:
         """A request closed: it takes no chunk any more and waits for the finalizer."""
-        key = head.request_id.encode()
+        key = head.key
         (self._gathering if head.revision else self._open).pop(key, None)
         self._journal.touch(head)
         self.closing[head.request_id] = head
@@ -274,7 +274,7 @@ class Partition:
         head = self.closing.get(request_id)
         if head is None:
             return
-        key = request_id.encode()
+        key = head.key
         stored = self._journal.stored(key, head.segments)
         self._settle(head, stored)
         previous = self._closed.find(key) if head.revision else None
@@ -296,7 +296,7 @@ class Partition:
             return
 
         def earlier() -> Iterable[Chunk]:
-            found = self._journal.stored(head.request_id.encode(), head.segments) if stored is None else stored
+            found = self._journal.stored(head.key, head.segments) if stored is None else stored
             return (chunk for _, chunk in found)
 
         for record in settle(head, earlier, self.policy):
@@ -313,7 +313,8 @@ class Partition:
             return None
         self._sweep()
         for head in self._journal.touched():
-            self._settle(head)
+            if head.repeats:
+                self._settle(head)
             self._journal.write(head)
         self.sequence += 1
         hours = self._closed.drop(self.clock)
@@ -363,9 +364,9 @@ class Partition:
             self._put(key, heads)
         heapq.heapify(self._deadlines)
 
-    def _put(self, key: bytes, heads: list[SegmentHead]) -> None:
+    def _put(self, key: bytes, heads: list[SegmentHead | RunHead]) -> None:
         """Bring back the head that these segments describe, unless they are only kept for a revision."""
-        if heads[-1].kept:
+        if isinstance(heads[-1], SegmentHead) and heads[-1].kept:
             return
         head = head_of(key.decode(), heads)
         if head.closed_by is not None:

@@ -158,6 +158,8 @@ def _content_times(shown: Attempt, times: Times) -> Json:
 
 
 def _newest(attempts: Sequence[Attempt], name: str) -> Any:
+    if len(attempts) == 1:
+        return getattr(attempts[0], name)
     return next((value for a in reversed(attempts) if (value := getattr(a, name)) is not None), None)
 
 

@@ -36,7 +36,7 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
     Returns:
         The source records of the conflicts, in order of arrival.
     """
-    waiting, head.repeats = head.repeats, []
+    waiting, head.repeats, head.changed = head.repeats, [], True
     known = {identity_of(chunk): chunk for chunk in head.chunks}
     wanted = [(identity_of(chunk), record, chunk) for record, chunk in waiting]
     if any(identity not in known for identity, _, _ in wanted):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
 from pipeline.core.ranges import Bounds, add
-from pipeline.core.segment import Seen, SegmentHead
+from pipeline.core.segment import RunHead, Seen, SegmentHead
+from pipeline.errors import InvariantBroken
 
 SHARED: Final = (
     "cause", "first_ms", "last_ms", "due", "attempt", "terminal", "error", "error_final", "error_index", "final",
@@ -29,19 +31,33 @@ def segment_head(head: Head, *, kept: bool) -> SegmentHead:
     return SegmentHead(head.stream_type, seen_mask, done, kept, flat(head.fresh), *_values(head))
 
 
-def head_of(request_id: str, heads: list[SegmentHead]) -> Head:
-    """The head that a request's segments describe, in order."""
-    last = heads[-1]
-    head = Head(request_id, last.stream_type, now=last.first_ms, offset=last.first_offset)
-    for name in SHARED:
-        setattr(head, name, getattr(last, name))
-    head.seen_mask, head.done = int(last.seen_mask, 16), int(last.done, 16)
-    head.segments = len(heads)
-    head.saved_size = last.size
-    for segment in heads:
-        merge(head.seen, segment.fresh)
+def head_of(request_id: str, parts: Sequence[SegmentHead | RunHead]) -> Head:
+    """The head that a request's segments describe, in order; the first of them has all scalars."""
+    first = parts[0]
+    if isinstance(first, RunHead):
+        raise InvariantBroken("the first segment of a request has no head", request_id=request_id)
+    head = Head(request_id, first.stream_type, now=first.first_ms, offset=first.first_offset)
+    for part in parts:
+        if isinstance(part, RunHead):
+            head.chunk_count += part.end - part.start
+            head.last_ms, head.due, head.size, head.last_offset = part[2:]
+            add(head.seen[MAIN_RUN], part.start, part.end)
+        else:
+            for name in SHARED:
+                setattr(head, name, getattr(part, name))
+            head.seen_mask, head.done = int(part.seen_mask, 16), int(part.done, 16)
+            merge(head.seen, part.fresh)
+    head.segments, head.saved_size = len(parts), head.size
     settle_run(head)
     return head
+
+
+def run_head(head: Head) -> RunHead:
+    """How far the run of a head went since its last segment, when nothing else changed; the run begins anew."""
+    head.last_offset = head.offsets[-1]
+    start = head.run_start
+    head.seen[MAIN_RUN][-1] = head.run_start = head.next_index
+    return RunHead(start, head.next_index, head.last_ms, head.due, head.size, head.last_offset)
 
 
 def settle_run(head: Head) -> None:

@@ -1,6 +1,7 @@
 """Rows of the requests table and of the marker log: keys and values (DESIGN §3).
 
-    b"s" request id NUL number   segment: the chunks that came between two checkpoints, with a head delta
+    b"s" request id NUL number   segment: the chunks that came between two checkpoints, and what they changed of the
+                                 head: all of its scalars, or only how far the run of plain chunks went
     b"m" hour request id         marker: what is remembered of a closed request, by the hour it closed
     b"c"                         checkpoint: where the partition is
 
@@ -11,7 +12,8 @@ surrogates, odd leaves) is kept as the JSON it came as.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -74,6 +76,22 @@ class SegmentHead(msgspec.Struct, array_like=True, gc=False):
     poisoned: bool
 
 
+class RunHead(NamedTuple):
+    """What plain chunks change of a head: nearly all segments need no more.
+
+    Attributes:
+        start, end: indexes of the main slot that are new since the segment before, end exclusive.
+        last_ms, due, size, last_offset: as in SegmentHead.
+    """
+
+    start: int
+    end: int
+    last_ms: int
+    due: int
+    size: int
+    last_offset: int
+
+
 class Marker(msgspec.Struct, array_like=True):
     """What is remembered of a closed request for marker_retention (CONTRACT §4).
 
@@ -112,8 +130,17 @@ class Checkpoint(msgspec.Struct, array_like=True):
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
-_unpack_head: Final = msgspec.msgpack.Decoder(tuple[SegmentHead, msgspec.Raw]).decode
-_unpack_chunks: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, list[tuple[int, STORED | bytes]]]).decode
+_original: Final = attrgetter("original")
+_Offsets = list[int]
+_Chunks = list[STORED | bytes]
+_unpack_head: Final = msgspec.msgpack.Decoder(tuple[SegmentHead, msgspec.Raw, msgspec.Raw]).decode
+_unpack_chunks: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, _Offsets, _Chunks]).decode
+_unpack_run: Final = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, int, msgspec.Raw, msgspec.Raw]).decode
+_unpack_run_chunks: Final = msgspec.msgpack.Decoder(
+    tuple[int, int, int, int, int, int, _Offsets, _Chunks],
+).decode
+_RUN: Final = _pack((None,) * 8)[0]
+"""First byte of a segment with a RunHead: an array of eight."""
 unpack_marker: Final = msgspec.msgpack.Decoder(Marker).decode
 unpack_checkpoint: Final = msgspec.msgpack.Decoder(Checkpoint).decode
 _unpack_pairs: Final = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]]).decode
@@ -163,41 +190,48 @@ def pack_segments(head: SegmentHead, chunks: list[Chunk], offsets: list[int], si
         offsets: their source offsets.
         size: an upper bound of their bytes; only above MAX_SEGMENT are they measured one by one.
     """
-    entries = [(offset, _entry(chunk)) for offset, chunk in zip(offsets, chunks, strict=True)]
-    groups = [entries] if size <= MAX_SEGMENT else list(_groups(entries))
-    for group in groups or [[]]:
-        yield _pack((head, group))
+    entries = _entries(chunks)
+    for group in [slice(None)] if size <= MAX_SEGMENT else _groups(entries):
+        yield _pack((head, offsets[group], entries[group]))
         head.fresh = []
 
 
-def _entry(chunk: Chunk) -> Chunk | bytes:
-    return chunk if chunk.original is None else chunk.original
+def pack_run(head: RunHead, chunks: list[Chunk], offsets: list[int]) -> bytes:
+    """Value of the segment of plain chunks, of MAX_SEGMENT bytes together at most; args as in pack_segments."""
+    return _pack((*head, offsets, _entries(chunks)))
 
 
-def _groups(entries: list[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
-    group: list[tuple[int, Any]] = []
-    size = 0
-    for entry in entries:
+def _entries(chunks: list[Chunk]) -> list[Any]:
+    """Chunks as they are packed; one that msgpack can't hold is its JSON."""
+    if any(map(_original, chunks)):
+        return [chunk if chunk.original is None else chunk.original for chunk in chunks]
+    return chunks
+
+
+def _groups(entries: list[Any]) -> Iterator[slice]:
+    first = size = 0
+    for number, entry in enumerate(entries):
         length = len(_pack(entry))
-        if group and size + length > MAX_SEGMENT:
-            yield group
-            group, size = [], 0
-        group.append(entry)
+        if number > first and size + length > MAX_SEGMENT:
+            yield slice(first, number)
+            first, size = number, 0
         size += length
-    if group:
-        yield group
+    yield slice(first, len(entries))
 
 
-def unpack_head(value: bytes) -> SegmentHead:
+def unpack_head(value: bytes) -> SegmentHead | RunHead:
     """The head of a segment, without decoding its chunks."""
+    if value[0] == _RUN:
+        return RunHead._make(_unpack_run(value)[:6])
     return _unpack_head(value)[0]
 
 
 def unpack_chunks(value: bytes) -> list[tuple[int, Chunk]]:
     """(source offset, chunk) of a segment, in order of arrival."""
-    return [
-        (offset, decode(chunk) if isinstance(chunk, bytes) else chunk) for offset, chunk in _unpack_chunks(value)[1]
-    ]
+    offsets, chunks = (_unpack_run_chunks if value[0] == _RUN else _unpack_chunks)(value)[-2:]
+    if bytes in map(type, chunks):
+        chunks = [decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in chunks]
+    return list(zip(offsets, chunks, strict=True))
 
 
 def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:

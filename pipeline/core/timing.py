@@ -13,6 +13,7 @@ from typing import Any, Final
 
 _MS: Final = timedelta(milliseconds=1)
 _TWO: Final = 2
+_NAIVE: Final = len("2026-01-01T00:00:00.000000")
 
 
 def milliseconds(start: datetime, end: datetime) -> int:
@@ -22,7 +23,9 @@ def milliseconds(start: datetime, end: datetime) -> int:
 
 def rfc3339(moment: datetime) -> str:
     """UTC with Z and 6 digits, as in canonical records."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:_NAIVE] + "Z"
 
 
 def between_content(times: Sequence[datetime], output_tokens: int | None) -> dict[str, Any] | None:

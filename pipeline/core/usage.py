@@ -59,6 +59,8 @@ _ORDER: Final = (
 )
 _RANK: Final = {name: rank for rank, name in enumerate(_ORDER)}
 _TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PLAIN: Final = frozenset(_TOKENS)
+"""Keys of a usage that is already as it should be."""
 
 
 def llm_usage(stream_type: str, response: Any) -> tuple[Json | None, int]:
@@ -79,6 +81,8 @@ def llm_usage(stream_type: str, response: Any) -> tuple[Json | None, int]:
         return None, 0
     if not isinstance(raw, dict):
         return None, 1
+    if raw.keys() == _PLAIN and all(type(value) is int and 0 < value <= MAX_INTEGER for value in raw.values()):
+        return {name: raw[name] for name in _TOKENS}, 0
     reader = _Reader()
     usage = reader.usage(raw)
     if stream_type in (StreamType.CHAT, StreamType.TEXT) and usage.get("total_tokens", True) == 0:

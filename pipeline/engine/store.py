@@ -35,7 +35,7 @@ from pipeline.engine.config import MIB
 from pipeline.engine.noise import LIBRARY
 from pipeline.errors import OurFault
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the rows and of Meta; a store of another format is wiped."""
 
 META_KEY: Final = b"\0meta"

@@ -7,7 +7,7 @@ from pipeline.core.head import Head
 from pipeline.core.journal import Journal
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Row, Snapshot
-from pipeline.core.segment import segment_key, unpack_head
+from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head
 from pipeline.errors import InvariantBroken
 from schemas.decode import decode
 from tests.chunk import CHAT, chat, encoded
@@ -52,10 +52,28 @@ def test_segments_are_readable_wherever_they_are() -> None:
 
     assert head.segments == 3
     assert offsets(journal, 3) == [0, 1, 2, 3, 4]
-    assert journal.last_head(b"r-1", 3).chunk_count == 5
     store(rows, taken)
     journal.settled()
     assert offsets(journal, 3) == [0, 1, 2, 3, 4]
+
+
+def test_plain_chunks_write_no_scalars() -> None:
+    """A segment of plain chunks says only how far they went; one of a closed request says all."""
+    journal, head = Journal(MemoryRows()), opened(0, 1)
+    journal.write(head)
+
+    journal.write(grow(head, 2, 3))
+    size = head.size
+    journal.write(grow(head, 4), kept=True)
+
+    values = [value for _, value in journal.take() if value is not None]
+    heads = [unpack_head(value) for value in values]
+    assert [type(each) for each in heads] == [SegmentHead, RunHead, SegmentHead]
+    assert heads[1] == RunHead(2, 4, last_ms=0, due=POLICY.session_window, size=size, last_offset=3)
+    assert len(values[1]) < len(values[2])
+    assert journal.last_head(b"r-1", 3).chunk_count == 5
+    with pytest.raises(InvariantBroken, match="no head"):
+        journal.last_head(b"r-1", 2)
 
 
 def test_writing_empties_the_head() -> None:
@@ -136,7 +154,10 @@ def test_loading_groups_segments_by_request() -> None:
 
     loaded = dict(Journal(rows).load())
 
-    assert {key: [head.chunk_count for head in heads] for key, heads in loaded.items()} == {b"a": [1, 2], b"b": [1]}
+    assert {key: [type(head) for head in heads] for key, heads in loaded.items()} == {
+        b"a": [SegmentHead, RunHead],
+        b"b": [SegmentHead],
+    }
     assert [loaded[b"a"][0].kept, loaded[b"b"][0].kept] == [False, True]
 
 

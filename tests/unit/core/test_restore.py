@@ -8,9 +8,12 @@ import pytest
 from pipeline.core.admission import admit
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
+from pipeline.core.journal import Journal
 from pipeline.core.policy import Policy
 from pipeline.core.restore import SHARED, flat, head_of, merge, segment_head, settle_run
-from pipeline.core.segment import SegmentHead, pack_segments, unpack_head
+from pipeline.core.rows import MemoryRows, Snapshot
+from pipeline.core.segment import RunHead, SegmentHead, pack_segments, unpack_head
+from pipeline.errors import InvariantBroken
 from schemas.decode import decode
 from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
 
@@ -18,7 +21,7 @@ POLICY = Policy()
 NOT_STORED = {
     "chunks", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start",
     "plain", "oldest",
-    "saved_size",
+    "saved_size", "changed",
 }  # fmt: skip
 STREAM = [
     *(chat(index, "a", choice=index % 3) for index in range(8)),
@@ -42,7 +45,9 @@ def saved(head: Head) -> SegmentHead:
     """What a segment keeps of a head, read back from its bytes; what is fresh is saved then."""
     (value,) = pack_segments(segment_head(head, kept=False), [], [], 0)
     head.fresh = {}
-    return unpack_head(value)
+    again = unpack_head(value)
+    assert isinstance(again, SegmentHead)
+    return again
 
 
 def facts(head: Head) -> dict[str, object]:
@@ -57,7 +62,7 @@ def facts(head: Head) -> dict[str, object]:
 def test_a_head_comes_back_from_any_number_of_segments(cuts: list[int], seed: int | None) -> None:
     """Scalars are those of the last segment, indexes those of all."""
     chunks = STREAM if seed is None else random.Random(seed).sample(STREAM, len(STREAM))
-    head, segments, start = Head("r-1", CHAT, now=0, offset=0), list[SegmentHead](), 0
+    head, segments, start = Head("r-1", CHAT, now=0, offset=0), list[SegmentHead | RunHead](), 0
     for end in [*cuts, len(chunks)]:
         after(head, *chunks[start:end])
         segments.append(saved(head))
@@ -67,6 +72,35 @@ def test_a_head_comes_back_from_any_number_of_segments(cuts: list[int], seed: in
 
     assert facts(again) == facts(head)
     assert (again.request_id, again.segments, again.saved_size) == ("r-1", len(segments), head.size)
+
+
+@pytest.mark.parametrize("cuts", [[1], [2, 5], [1, 2, 3, 4, 5, 6]])
+@pytest.mark.parametrize("first", [0, 1, 4])
+def test_a_head_comes_back_from_plain_segments(cuts: list[int], first: int) -> None:
+    """What a run of plain chunks changes is told by its segments alone."""
+    chunks = [chat(index, "a") for index in range(first, first + 7)]
+    head, rows, start = Head("r-1", CHAT, now=0, offset=0), MemoryRows(), 0
+    journal = Journal(rows)
+    for end in [*cuts, len(chunks)]:
+        for offset, document in enumerate(chunks[start:end], start):
+            value = encoded(document)
+            admit(head, decode(value), 5 * offset, offset, len(value), POLICY)
+        journal.write(head)
+        start = end
+    rows.write(Snapshot(journal.take(), [], [], [], [], 0))
+
+    ((key, segments),) = Journal(rows).load()
+    again = head_of(key.decode(), segments)
+
+    assert [type(each) for each in segments] == [SegmentHead, *[RunHead] * len(cuts)]
+    assert facts(again) == facts(head)
+    assert (again.segments, again.saved_size) == (head.segments, head.size)
+
+
+def test_a_request_without_its_first_head_is_refused() -> None:
+    """A run alone tells nothing of the request."""
+    with pytest.raises(InvariantBroken, match="no head"):
+        head_of("r-1", [RunHead(0, 1, 0, 0, 0, 0)])
 
 
 @pytest.mark.parametrize("indexes", [[0, 1, 2], [1, 2], [0, 5, 6], [7]])
