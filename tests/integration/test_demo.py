@@ -120,7 +120,7 @@ def test_the_demo_runs_on_a_kafka_that_is_there_and_leaves_no_topic(
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
-    ("number", "step"), [(signal.SIGINT, "waiting for records"), (signal.SIGTERM, "worker killed")]
+    ("number", "step"), [(signal.SIGINT, "waiting for records"), (signal.SIGTERM, "publishing the rest")]
 )
 def test_a_demo_that_is_interrupted_leaves_nothing_behind(
     kafka: str, scratch: Path, number: signal.Signals, step: str

@@ -22,14 +22,14 @@ from typing import Any, Final
 from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, KafkaUnreachable
 from pipeline.ops.demo.accident import Accident, strike
 from pipeline.ops.demo.audit import Source, audit
-from pipeline.ops.demo.progress import Advance, Steps
+from pipeline.ops.demo.progress import Steps
 from pipeline.ops.demo.reader import Reader, passed, read_all, reading, remove
 from pipeline.ops.demo.report import Outcome, as_json, as_text
 from pipeline.ops.demo.streams import Stream, deliveries, streams
 from pipeline.ops.demo.worker import Worker
 from pipeline.ops.ending import orderly_end
 from pipeline.ops.kafka import embedded
-from pipeline.ops.produce import Sent, produce
+from pipeline.ops.produce import Progress, Sent, produce
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import NAMES, Settings, client
 
@@ -176,23 +176,22 @@ class _Performance:
         """All chunks to the topic, and the accident while they come; the records that were read meanwhile."""
         killed_at = int(len(lines) * KILL_AT)
         saved = killed_at - int(len(lines) * UNSAVED)
-        with self._steps.step("publish", "publishing chunks", total=len(lines)) as advance:
-            await self._send(lines[:saved], 0, advance)
+        publishing = f"publishing {killed_at:,} of {len(lines):,} chunks"
+        with self._steps.step("publish", publishing, total=killed_at) as advance:
+            await self._send(lines[:saved], lambda state: advance(state.chunks))
             await passed(self._client, self._ledger.ledger, saved, worker.check)
-            await self._send(lines[saved:killed_at], saved, advance)
-        with self._steps.step("accident", "worker killed, publishing while it restarts", total=len(lines)) as advance:
-            return await strike(
-                worker,
-                reader,
-                lambda: self._send(lines[killed_at:], killed_at, advance),
-                killed_at=killed_at,
-                seconds=RECORD_SECONDS,
-            )
+            await self._send(lines[saved:killed_at], lambda state: advance(saved + state.chunks))
 
-    async def _send(self, lines: Sequence[bytes], before: int, advance: Advance) -> Sent:
-        """Send some of the chunks, after so many others."""
-        source = io.BytesIO(b"\n".join(lines))
-        return await produce(source, self._ledger, progress=lambda state: advance(before + state.chunks))
+        async def go_on() -> Sent:
+            total = len(lines) - killed_at
+            with self._steps.step("rest", "publishing the rest while it restarts", total=total) as advance:
+                return await self._send(lines[killed_at:], lambda state: advance(state.chunks))
+
+        with self._steps.step("accident", f"killing the worker at chunk {killed_at:,}, starting it again"):
+            return await strike(worker, reader, go_on, killed_at=killed_at, seconds=RECORD_SECONDS)
+
+    async def _send(self, lines: Sequence[bytes], progress: Progress) -> Sent:
+        return await produce(io.BytesIO(b"\n".join(lines)), self._ledger, progress=progress)
 
     async def _collect(self, worker: Worker, reader: Reader, found: list[Any], wanted: int) -> int | None:
         """Add the records still to come, also those after the last expected one; the status the worker ended with."""
