@@ -49,7 +49,8 @@ def _instance(_: Any, __: Any, name: str | None) -> str | None:
     metavar="NAME",
     callback=_instance,
     help="A name in the group that is this worker's again after a restart: its partitions wait for it, for the 10 s of "
-    "a session, instead of moving away and back. Each worker needs a name of its own.",
+    "a session, instead of moving away and back. Each worker needs a name of its own: two of one name keep taking the "
+    "partitions from each other.",
 )
 @with_settings(*NAMES)
 def command(loaded: Loaded, *, drain: bool, reset_to: str, instance: str | None) -> int:
