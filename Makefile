@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Real Kafka, worker and streams of all six types, audited, in under a minute
+demo: install ## Real Kafka, streams of all six types, a worker killed in mid-stream, an audit; under a minute
 	@$(BIN)/streamledger demo
 
 test: install ## Run all tests, on a real Kafka where they need one

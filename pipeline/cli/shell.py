@@ -26,7 +26,7 @@ INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report a program that was stopped from the keyboard."""
 
 COMMANDS: Final = {
-    "demo": "Show the whole way of a chunk: broker, worker, streams of all types, records, audit.",
+    "demo": "Show the whole way of a chunk: broker, streams of all types, worker killed in mid-stream, records, audit.",
     "worker": "Run the worker that turns chunks into records.",
     "topics": "Create the topics, or check that they are as promised.",
     "broker": "Run an embedded Kafka in the foreground.",

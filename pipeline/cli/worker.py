@@ -5,11 +5,25 @@ Owns the options and starts logging; the worker is `pipeline.engine.worker`.
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+
 import rich_click as click
 
 from pipeline.cli.options import examples, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
+from pipeline.errors import UsageError
 from pipeline.settings import NAMES, Loaded
+
+INSTANCE: Final = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", re.ASCII)
+"""What brokers take as group.instance.id."""
+
+
+def _instance(_: Any, __: Any, name: str | None) -> str | None:
+    """Refuse here what every broker would refuse at each attempt to join."""
+    if name is not None and INSTANCE.fullmatch(name) is None:
+        raise UsageError(f"--instance {name!r} is no name", hint="up to 249 letters, digits, . _ -")
+    return name
 
 
 @click.command(
@@ -17,6 +31,7 @@ from pipeline.settings import NAMES, Loaded
     epilog=examples(
         "streamledger worker",
         "streamledger worker --bootstrap-servers kafka:9092 --data-dir /var/lib/streamledger",
+        "streamledger worker --instance worker-1",
         "streamledger worker --drain",
         "streamledger worker --ledger audit --reset-to 2026-11-01T00:00:00Z",
     ),
@@ -29,10 +44,18 @@ from pipeline.settings import NAMES, Loaded
     metavar="POSITION",
     help="Where a new ledger begins: `earliest`, `latest` or an RFC 3339 time. One that has a position keeps it.",
 )
+@click.option(
+    "--instance",
+    metavar="NAME",
+    callback=_instance,
+    help="A name in the group that is this worker's again after a restart: its partitions wait for it, for the 10 s of "
+    "a session, instead of moving away and back. Each worker needs a name of its own: two of one name keep taking the "
+    "partitions from each other.",
+)
 @with_settings(*NAMES)
-def command(loaded: Loaded, *, drain: bool, reset_to: str) -> int:
+def command(loaded: Loaded, *, drain: bool, reset_to: str, instance: str | None) -> int:
     """Run until it is stopped."""
     from pipeline.engine import worker
 
     start_logging(loaded.settings, third_party="warning")
-    return worker.run(loaded.settings, drain=drain, reset_to=reset_to)
+    return worker.run(loaded.settings, drain=drain, reset_to=reset_to, instance=instance)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,12 +19,18 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pipeline.errors import FoundProblem, KafkaUnreachable
 from pipeline.ops.broker.ports import HOST, free_ports
 from pipeline.ops.demo import flow, run
+from pipeline.ops.demo.reader import passed
 from pipeline.ops.demo.streams import streams
 from pipeline.ops.demo.worker import Worker
-from pipeline.settings import Settings
+from pipeline.settings import Settings, client
 
 REQUESTS = len(streams())
 DEADLINE = 120.0
+ACCIDENT = re.compile(
+    r"^  2 accident  worker killed at chunk 990, \d+ requests open … restarted, state restored in \d+\.\d s, "
+    r"next record \d+\.\d s after the kill$",
+    re.MULTILINE,
+)
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ def descendants(folder: Path) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_the_demo_brings_its_own_kafka_and_every_record_is_right(scratch: Path) -> None:
-    """What `make demo` promises: exit 0, all records equal, and neither process nor directory behind."""
+    """What `make demo` promises: a kill in mid-stream, all records equal, and neither process nor directory behind."""
     with demo("--json") as process:
         out, err = process.communicate(timeout=DEADLINE)
 
@@ -89,6 +96,9 @@ def test_the_demo_brings_its_own_kafka_and_every_record_is_right(scratch: Path) 
     assert (found["requests"], found["records"], found["audit"]["equal"]) == (REQUESTS, REQUESTS, REQUESTS)
     assert found["duplicates_dropped"] == found["delivered"] - found["chunks"] > 0
     assert len(found["kinds"]) == 6
+    assert (found["kill"]["killed_at"], found["kill"]["chunks"]) == (found["delivered"] // 2, found["delivered"])
+    assert found["kill"]["records_before"] < found["kill"]["requests_open"] <= REQUESTS
+    assert 0 < found["kill"]["restore_seconds"] < found["kill"]["silence_seconds"]
     assert descendants(scratch) == []
 
 
@@ -102,18 +112,23 @@ def test_the_demo_runs_on_a_kafka_that_is_there_and_leaves_no_topic(
     assert code == 0
     assert f"{REQUESTS}/{REQUESTS} equal    lost 0   double 0" in out
     assert f"Kafka at {kafka}" in out
+    assert ACCIDENT.search(out), out
     assert "Next:" in out
     assert demo_topics(kafka) == set()
     assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_interrupted_leaves_nothing_behind(kafka: str, scratch: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it soon, with the worker, the topics and the directories."""
+@pytest.mark.parametrize(
+    ("number", "step"), [(signal.SIGINT, "waiting for records"), (signal.SIGTERM, "publishing the rest")]
+)
+def test_a_demo_that_is_interrupted_leaves_nothing_behind(
+    kafka: str, scratch: Path, number: signal.Signals, step: str
+) -> None:
+    """Ctrl-C and SIGTERM end it soon, also in the accident, with the worker, the topics and the directories."""
     with demo("--bootstrap-servers", kafka) as process:
         assert process.stderr is not None
-        while "waiting for records" not in (line := process.stderr.readline()):
+        while step not in (line := process.stderr.readline()):
             assert line, "it ended by itself"
         process.send_signal(number)
         began = time.monotonic()
@@ -146,6 +161,38 @@ def test_a_worker_that_ends_by_itself_fails_the_demo_at_once(
 
     assert "last words" in capsys.readouterr().err
     assert demo_topics(kafka) == set()
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_kill_that_hits_nothing_unfinished_fails_the_demo(
+    kafka: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sixty of sixty after such a kill shows nothing, so it is exit 1."""
+    monkeypatch.setattr(flow, "KILL_AT", 1.0)
+
+    code = run(Settings(bootstrap_servers=kafka, clock_slack=1_000), own_kafka=False, as_json=False)
+    out = capsys.readouterr().out
+
+    assert code == 1
+    assert f"{REQUESTS}/{REQUESTS} equal    lost 0   double 0" in out
+    assert "  wrong: the kill missed the middle of the stream: no chunk was left to send\n" in out
+
+
+def test_waiting_for_checkpoints_ends_with_the_worker_or_the_deadline(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that commits nothing is said as such; a worker that ended is not waited for."""
+
+    def ended() -> None:
+        raise FoundProblem("it ended")
+
+    with pytest.raises(FoundProblem, match="it ended"):
+        asyncio.run(passed(client(Settings(bootstrap_servers=kafka)), "nobody", 5, ended))
+
+    monkeypatch.setattr("pipeline.ops.demo.reader.COMMIT_SECONDS", 1.0)
+
+    with pytest.raises(FoundProblem, match="only 0 of 5 chunks are committed after 1 s"):
+        asyncio.run(passed(client(Settings(bootstrap_servers=kafka)), "nobody", 5, lambda: None))
 
 
 @pytest.mark.usefixtures("scratch")

@@ -1,4 +1,4 @@
-"""The demo from start to end: Kafka, topics, worker, chunks, records, audit; and nothing of it left behind.
+"""The demo from start to end: Kafka, topics, worker, chunks, a kill, records, audit; and nothing of it left behind.
 
 Owns the order of things, the settings of the demo's ledger, and cleaning up, however it ends. Imports its siblings, the
 tools of `pipeline.ops` and `pipeline.settings`.
@@ -20,27 +20,36 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, KafkaUnreachable
+from pipeline.ops.demo.accident import Accident, strike
 from pipeline.ops.demo.audit import Source, audit
 from pipeline.ops.demo.progress import Steps
-from pipeline.ops.demo.reader import read_all, reading, remove
+from pipeline.ops.demo.reader import Reader, passed, read_all, reading, remove
 from pipeline.ops.demo.report import Outcome, as_json, as_text
 from pipeline.ops.demo.streams import Stream, deliveries, streams
 from pipeline.ops.demo.worker import Worker
 from pipeline.ops.ending import orderly_end
 from pipeline.ops.kafka import embedded
-from pipeline.ops.produce import produce
+from pipeline.ops.produce import Progress, Sent, produce
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import NAMES, Settings, client
 
 RECORD_SECONDS: Final = 120.0
 """Deadline for the last record, counted from the last chunk: ten times what it takes on two cores."""
 
+KILL_AT: Final = 0.5
+"""Part of the chunks that is in the topic when the worker is killed."""
+UNSAVED: Final = 0.05
+"""Part of the chunks that is sent right before, so that the worker is at it and has not saved it all."""
+INSTANCE: Final = "demo"
+"""Static member of the group: else the restarted worker would wait until the session of the killed one has ended."""
+
 PARTITIONS: Final = 4
 CHECKPOINT_MS: Final = 200
-SESSION_MS: Final = 8_000
+SESSION_MS: Final = 10_000
 """How long the demo waits for streams that never end."""
-GRACE_MS: Final = 5_000
-"""Longer than a busy machine takes to send all chunks, so that none comes late; it runs within the session window."""
+GRACE_MS: Final = 8_000
+"""Longer than a busy machine takes from the first chunk to the last, the kill between them, so that none comes late; it
+runs within the session window."""
 SLACK_MS: Final = 1_000
 """One machine has one clock; a foreign Kafka keeps the configured slack."""
 
@@ -54,11 +63,12 @@ def run(settings: Settings, *, own_kafka: bool, as_json: bool) -> int:
         as_json: Print one JSON object instead of text.
 
     Returns:
-        Exit status: 1 if a record is missing, double or differs from what is expected.
+        Exit status: 1 if a record is missing, double or differs from what is expected, or the kill hit nothing
+        unfinished.
 
     Raises:
         BrokerFault: There is no Kafka, or it does not do what it should.
-        FoundProblem: The worker ended by itself.
+        FoundProblem: The worker ended by itself, or does not get on.
     """
     outcome = _perform(settings, own_kafka=own_kafka)
     sys.stdout.write(_printed(outcome, json_wanted=as_json))
@@ -139,20 +149,20 @@ class _Performance:
                 self._steps.say(f"these topics could not be deleted: {', '.join(left)}")
 
     async def _play(self, sent: Sequence[Stream]) -> Outcome:
-        """Chunks in, records out, then the audit."""
+        """Chunks in, the worker killed in their midst, records out, then the audit."""
         lines = deliveries(sent)
-        with Worker(self._ledger, self._log) as worker:
+        with Worker(self._ledger, self._log, instance=INSTANCE) as worker:
             try:
-                with self._steps.step("publish", "publishing chunks", total=len(lines)) as advance:
-                    await produce(
-                        io.BytesIO(b"\n".join(lines)), self._ledger, progress=lambda state: advance(state.chunks)
-                    )
-                records, status = await self._collect(worker, len(sent))
+                async with reading(self._client, self._ledger.record_topic) as reader:
+                    with self._steps.step("worker", "starting a worker"):
+                        await worker.ready()
+                    accident, records = await self._deliver(worker, reader, lines)
+                    status = await self._collect(worker, reader, records, len(sent))
             except FoundProblem:
                 self._quote(worker)
                 raise
         with self._steps.step("audit", "folding the same chunks offline and comparing"):
-            outcome = await self._judge(sent, records, status)
+            outcome = await self._judge(sent, [record.value for record in records], accident, status)
         if not outcome.passed:
             self._quote(worker)
         return outcome
@@ -162,22 +172,43 @@ class _Performance:
         for line in worker.tail():
             self._steps.say(line)
 
-    async def _collect(self, worker: Worker, wanted: int) -> tuple[list[bytes], int | None]:
-        """The records, also those that come after the last expected one, and the status with which the worker ended."""
-        async with reading(self._client, self._ledger.record_topic) as reader:
-            with self._steps.step("records", "waiting for records", total=wanted) as advance:
-                found: list[Any] = []
-                deadline = time.monotonic() + RECORD_SECONDS
-                while len({record.key for record in found}) < wanted and time.monotonic() < deadline:
-                    worker.check()
-                    found += await reader.some()
-                    advance(len({record.key for record in found}))
-            with self._steps.step("stop", "stopping the worker"):
-                status = await worker.stop()
-                found += await reader.rest()
-        return [record.value for record in found], status
+    async def _deliver(self, worker: Worker, reader: Reader, lines: list[bytes]) -> tuple[Accident, list[Any]]:
+        """All chunks to the topic, and the accident while they come; the records that were read meanwhile."""
+        killed_at = int(len(lines) * KILL_AT)
+        saved = killed_at - int(len(lines) * UNSAVED)
+        publishing = f"publishing {killed_at:,} of {len(lines):,} chunks"
+        with self._steps.step("publish", publishing, total=killed_at) as advance:
+            await self._send(lines[:saved], lambda state: advance(state.chunks))
+            await passed(self._client, self._ledger.ledger, saved, worker.check)
+            await self._send(lines[saved:killed_at], lambda state: advance(saved + state.chunks))
 
-    async def _judge(self, sent: Sequence[Stream], records: Sequence[bytes], status: int | None) -> Outcome:
+        async def go_on() -> Sent:
+            total = len(lines) - killed_at
+            with self._steps.step("rest", "publishing the rest while it restarts", total=total) as advance:
+                return await self._send(lines[killed_at:], lambda state: advance(state.chunks))
+
+        with self._steps.step("accident", f"killing the worker at chunk {killed_at:,}, starting it again"):
+            return await strike(worker, reader, go_on, killed_at=killed_at, seconds=RECORD_SECONDS)
+
+    async def _send(self, lines: Sequence[bytes], progress: Progress) -> Sent:
+        return await produce(io.BytesIO(b"\n".join(lines)), self._ledger, progress=progress)
+
+    async def _collect(self, worker: Worker, reader: Reader, found: list[Any], wanted: int) -> int | None:
+        """Add the records still to come, also those after the last expected one; the status the worker ended with."""
+        with self._steps.step("records", "waiting for records", total=wanted) as advance:
+            deadline = time.monotonic() + RECORD_SECONDS
+            while len({record.key for record in found}) < wanted and time.monotonic() < deadline:
+                worker.check()
+                found += await reader.some()
+                advance(len({record.key for record in found}))
+        with self._steps.step("stop", "stopping the worker"):
+            status = await worker.stop()
+            found += await reader.rest()
+        return status
+
+    async def _judge(
+        self, sent: Sequence[Stream], records: Sequence[bytes], accident: Accident, status: int | None
+    ) -> Outcome:
         """The audit, on what the topics really hold."""
         chunks = await read_all(self._client, self._ledger.chunk_topic)
         dead = await read_all(self._client, self._ledger.dead_topic)
@@ -185,6 +216,7 @@ class _Performance:
         return Outcome(
             sent=sent,
             delivered=len(chunks),
+            accident=accident,
             records=[json.loads(value) for value in records],
             audit=audit(sent, records, sources, self._ledger.policy()),
             dead=Counter(dict(each.headers)["dl.reason"].decode() for each in dead),

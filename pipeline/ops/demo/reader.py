@@ -1,14 +1,14 @@
 """The demo's own look into the topics, as any consumer has it: read_committed, from the first offset, without a group.
 
-Owns reading to a condition or to the end, and the removal of topics and group from a Kafka that is not ours. Imports
-aiokafka and the errors.
+Owns reading to a condition or to the end, how far the worker's group has come, and the removal of topics from a Kafka
+that is not ours. Imports aiokafka and the errors.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
@@ -22,6 +22,9 @@ Client = Mapping[str, Any]
 WAIT_MS: Final = 200
 END_SECONDS: Final = 15.0
 """Deadline for reading to an end that is known to be there."""
+COMMIT_SECONDS: Final = 60.0
+"""Deadline for a checkpoint that is due in a fifth of a second: a busy machine is no reason to fail."""
+LOOK_SECONDS: Final = 0.05
 
 
 class Reader:
@@ -75,6 +78,41 @@ async def read_all(client: Client, topic: str) -> list[Any]:
     """All records that a topic holds now, each partition in the order of its offsets."""
     async with reading(client, topic) as reader:
         return await reader.rest()
+
+
+async def passed(client: Client, group: str, count: int, look: Callable[[], None]) -> None:
+    """Wait until a group has committed so many chunks, over all partitions of a topic that it reads from its beginning.
+
+    Args:
+        client: The way to Kafka.
+        group: Its name.
+        count: Sum of the offsets.
+        look: Called now and then; what it raises ends the waiting.
+
+    Raises:
+        FoundProblem: It does not come that far.
+    """
+    admin, done = AIOKafkaAdminClient(**client), 0
+    try:
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await admin.start()
+            while (done := await _committed(admin, group)) < count:
+                look()
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        text = f"only {done:,} of {count:,} chunks are committed after {COMMIT_SECONDS:g} s"
+        raise FoundProblem(text, hint="the last words of the worker are above") from None
+    finally:
+        await admin.close()
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> int:
+    """Sum of a group's offsets; 0 while its coordinator is not ready to tell."""
+    try:
+        offsets = await admin.list_consumer_group_offsets(group)
+    except KafkaError:
+        return 0
+    return sum(each.offset for each in offsets.values())
 
 
 async def remove(client: Client, topics: Sequence[str]) -> list[str]:

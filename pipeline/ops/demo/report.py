@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.ops.demo.accident import Accident
 from pipeline.ops.demo.audit import FOLD, HAND, Audit
 from pipeline.ops.demo.streams import Stream, recording
 from pipeline.ops.demo.table import render, rows
@@ -31,6 +32,7 @@ class Outcome:
     Attributes:
         sent: The requests.
         delivered: Chunks in the topic, repeats included.
+        accident: What happened when the worker was killed.
         records: The records as JSON objects, all of them.
         audit: What was found about them.
         dead: Dead letters by reason.
@@ -41,6 +43,7 @@ class Outcome:
 
     sent: Sequence[Stream]
     delivered: int
+    accident: Accident
     records: Sequence[Mapping[str, Any]]
     audit: Audit
     dead: Counter[str]
@@ -72,6 +75,7 @@ class Outcome:
     def complaints(self) -> list[str]:
         """What is wrong, a line each."""
         said = self.audit.complaints() if not self.audit.passed else []
+        said += self.accident.complaints()
         said += [f"{count} dead letters: {reason}" for reason, count in sorted(self.dead.items())]
         if self.worker_status != 0:
             ended = "had to be killed" if self.worker_status is None else f"ended with status {self.worker_status}"
@@ -108,6 +112,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "chunks": outcome.chunks,
         "delivered": outcome.delivered,
         "accidents": dict(_accidents(outcome)),
+        "kill": outcome.accident.as_json(),
         "records": len(outcome.records),
         "duplicates_dropped": outcome.dropped,
         "gaps": outcome.gaps,
@@ -138,8 +143,9 @@ def _head(outcome: Outcome) -> list[str]:
     return [
         f"streamledger {metadata.version('streamledger')}  demo: {what}   ({outcome.kafka})",
         f"  1 publish   {outcome.delivered:,} chunks   shuffled, {repeated:.0%} sent twice{accidents}",
-        f"  2 ledger    {records} records from {requests} requests      {found}",
-        f"  3 cost      {priced} priced by gateway or provider   {records - priced} without a price, not in the sums",
+        f"  2 accident  {outcome.accident.as_text()}",
+        f"  3 ledger    {records} records from {requests} requests      {found}",
+        f"  4 cost      {priced} priced by gateway or provider   {records - priced} without a price, not in the sums",
     ]
 
 

@@ -1,19 +1,21 @@
-"""A worker as a process of its own, as an operator would run it: start, look, stop, kill.
+"""A worker as a process of its own, as an operator would run it: start, look, stop, kill, start again.
 
-Owns the process and the environment it gets. It dies with us, whatever we die of. Imports `pipeline.settings`, the
-errors and the broker's tether.
+Owns the process, the environment it gets and what its log says. It dies with us, whatever we die of. Imports
+`pipeline.settings`, the errors and the broker's tether.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pydantic import SecretStr
 
@@ -25,8 +27,11 @@ from pipeline.settings import ENV_PREFIX, NAMES, Settings, show
 STOP_SECONDS: Final = 15.0
 """Deadline of an orderly stop; the worker gives itself 9 s."""
 
+READY_SECONDS: Final = 60.0
+"""Deadline of a start: ten times what it takes on two cores."""
+
 LOOK_SECONDS: Final = 0.05
-"""How soon its end is noticed."""
+"""How soon its end, or a new line of its log, is noticed."""
 
 TAIL: Final = 12
 """Lines of the log that are worth showing when it ended by itself."""
@@ -35,15 +40,18 @@ TAIL: Final = 12
 class Worker:
     """`streamledger worker` with the given settings; as a context manager it is gone at the end of the block."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, *, instance: str | None = None) -> None:
         """Describe it; nothing is started.
 
         Args:
             settings: All that it gets to know; none of our own environment's settings reach it.
-            log: File for what it prints.
+            log: File for what it prints; JSON lines, if `events` is to find something.
+            instance: Its name in the group, so that it gets its partitions back when it is started again.
         """
         self.log = log
         self._settings = settings
+        self._options = [] if instance is None else ["--instance", instance]
+        self._began = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,9 +63,10 @@ class Worker:
         """Start it, again if it was killed or stopped; the log goes on."""
         tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
         with self.log.open("ab") as output:
+            self._began = output.tell()
             # Its own session: Ctrl-C is ours to handle.
             self._process = subprocess.Popen(
-                [*tied, sys.executable, "-P", "-m", "pipeline", "worker"],
+                [*tied, sys.executable, "-P", "-m", "pipeline", "worker", *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -74,6 +83,22 @@ class Worker:
         if self._process is not None and (code := self._process.poll()) is not None:
             raise FoundProblem(f"the worker ended by itself with status {code}", hint="its last words are above")
 
+    async def ready(self, seconds: float = READY_SECONDS) -> dict[str, Any]:
+        """Wait until it owns all partitions, with their state restored; the event that says so.
+
+        Raises:
+            FoundProblem: It ended by itself, or does not come that far.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while not (found := [each for each in self.events("assigned") if self._whole(each)]):
+                    self.check()
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            text = f"the worker did not take over its {self._settings.partitions} partitions in {seconds:g} s"
+            raise FoundProblem(text, hint="its last words are above") from None
+        return found[0]
+
     async def stop(self, seconds: float = STOP_SECONDS) -> int | None:
         """End it in order (SIGTERM) and wait; its exit status, None if it had to be killed."""
         if self._process is None:
@@ -88,11 +113,25 @@ class Worker:
             return None
         return self._process.returncode
 
-    def kill(self) -> None:
-        """End it at once (SIGKILL). Idempotent."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def kill(self) -> int | None:
+        """End it at once (SIGKILL); its exit status, which tells if it had ended by itself. Idempotent."""
+        if self._process is None:
+            return None
+        self._process.kill()
+        return self._process.wait()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """What it has logged under a name since it was last started."""
+        if not self.log.exists():
+            return []
+        with self.log.open("rb") as lines:
+            lines.seek(self._began)
+            whole = [line for line in lines if line.startswith(b"{") and line.endswith(b"}\n")]
+        return [event for event in map(json.loads, whole) if event["event"] == name]
+
+    def _whole(self, assigned: Mapping[str, Any]) -> bool:
+        """Whether an assignment was of all partitions, and none was taken back meanwhile."""
+        return bool(assigned["ready"]) and len(assigned["partitions"]) == self._settings.partitions
 
     def tail(self, lines: int = TAIL) -> list[str]:
         """The end of its log."""

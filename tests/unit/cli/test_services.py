@@ -53,20 +53,31 @@ class TestWorker:
 
     def test_settings_and_options_are_passed_on(self, invoke: Invoke, instead: Callable[..., None]) -> None:
         """Every setting has a flag here."""
-        calls: list[tuple[Settings, bool, str]] = []
+        calls: list[tuple[Settings, dict[str, object]]] = []
 
-        def run(settings: Settings, *, drain: bool, reset_to: str) -> int:
-            calls.append((settings, drain, reset_to))
+        def run(settings: Settings, **options: object) -> int:
+            calls.append((settings, options))
             return 0
 
         instead("pipeline.engine.worker", run=run)
-        given = ("--drain", "--reset-to", "latest", "--finish-grace", "3s", "--bootstrap-servers", "kafka:9092")
-        result = invoke("worker", *given)
+        options = ("--drain", "--reset-to", "latest", "--instance", "worker-1")
+        result = invoke("worker", *options, "--finish-grace", "3s", "--bootstrap-servers", "kafka:9092")
 
         assert result.exit_code == 0
-        assert [(made.finish_grace, made.bootstrap_servers, drain, position) for made, drain, position in calls] == [
-            (3_000, "kafka:9092", True, "latest")
+        assert [(made.finish_grace, made.bootstrap_servers, options) for made, options in calls] == [
+            (3_000, "kafka:9092", {"drain": True, "reset_to": "latest", "instance": "worker-1"})
         ]
+
+    @pytest.mark.parametrize("name", ["", "..", "two words", "ü", "x" * 250])
+    def test_a_name_that_no_broker_takes_is_bad_usage(
+        self, invoke: Invoke, instead: Callable[..., None], name: str
+    ) -> None:
+        """Said at once, not as an endless attempt to join."""
+        instead("pipeline.engine.worker", run=lambda *_, **__: 0)
+        result = invoke("worker", "--instance", name)
+
+        assert result.exit_code == 2
+        assert "is no name" in result.stderr
 
 
 class TestDemo:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline.cli.shell import COMMANDS
 from pipeline.core.policy import Policy
+from pipeline.ops.demo.accident import Accident
 from pipeline.ops.demo.audit import Source, audit, offline
 from pipeline.ops.demo.report import SHOWN, Outcome, as_json, as_text
 from pipeline.ops.demo.streams import deliveries, streams
@@ -18,6 +20,15 @@ POLICY = Policy()
 SENT = streams()
 CHUNKS = [Source("demo.chunks", 0, offset, 1_000_000, value) for offset, value in enumerate(deliveries(SENT))]
 RECORDS = list(offline(CHUNKS, POLICY).values())
+KILL = Accident(
+    killed_at=990,
+    chunks=1_980,
+    records_before=2,
+    requests_open=57,
+    chunks_again=99,
+    restore_seconds=0.414,
+    silence_seconds=2.96,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +37,14 @@ def _a_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda _: "1.2.3")
 
 
-def outcome(records: list[bytes] = RECORDS, *, dead: int = 0, status: int | None = 0) -> Outcome:
+def outcome(
+    records: list[bytes] = RECORDS, *, dead: int = 0, status: int | None = 0, accident: Accident = KILL
+) -> Outcome:
     """A run in which these records came out."""
     return Outcome(
         sent=SENT,
         delivered=len(CHUNKS),
+        accident=accident,
         records=[json.loads(value) for value in records],
         audit=audit(SENT, records, CHUNKS, POLICY),
         dead=Counter({"conflict": dead} if dead else {}),
@@ -46,7 +60,11 @@ def test_the_text_has_the_figures_of_the_run() -> None:
 
     assert lines[0] == "streamledger 1.2.3  demo: 60 LLM streams, 6 kinds, 1,800 chunks   (a Kafka)"
     assert lines[1].startswith("  1 publish   1,980 chunks   shuffled, 10% sent twice")
-    assert lines[2] == "  2 ledger    60 records from 60 requests      duplicates dropped 180   gaps found 1"
+    assert lines[2] == (
+        "  2 accident  worker killed at chunk 990, 57 requests open … restarted, state restored in 0.4 s, "
+        "next record 3.0 s after the kill"
+    )
+    assert lines[3] == "  3 ledger    60 records from 60 requests      duplicates dropped 180   gaps found 1"
     assert any(line.startswith("  total ") and "55 ok  4 incomplete  1 error" in line for line in lines)
     assert any("60/60 equal    lost 0   double 0" in line for line in lines)
 
@@ -84,15 +102,27 @@ def test_right_records_pass_and_json_says_the_same() -> None:
     assert (found["requests"], found["records"], found["audit"]["equal"]) == (60, 60, 60)
     assert (found["chunks"], found["delivered"], found["duplicates_dropped"], found["gaps"]) == (1_800, 1_980, 180, 1)
     assert sum(row["requests"] for row in found["kinds"]) == found["total"]["requests"] == 60
+    assert found["kill"] == {
+        "killed_at": 990,
+        "chunks": 1_980,
+        "records_before": 2,
+        "requests_open": 57,
+        "chunks_again": 99,
+        "restore_seconds": 0.414,
+        "silence_seconds": 2.96,
+    }
     assert found["complaints"] == []
 
 
 def test_every_complaint_fails_the_run() -> None:
-    """Lost records, dead letters, a worker that does not stop in order: each alone is enough."""
+    """Lost records, dead letters, a worker that does not stop in order, a kill beside the mark: each is enough."""
     assert not outcome(RECORDS[1:]).passed
     assert outcome(dead=2).complaints() == ["2 dead letters: conflict"]
     assert outcome(status=1).complaints() == ["the worker ended with status 1 when it was asked to stop"]
     assert outcome(status=None).complaints() == ["the worker had to be killed when it was asked to stop"]
+    missed = outcome(accident=replace(KILL, requests_open=0))
+    assert not missed.passed
+    assert missed.complaints() == ["the kill missed the middle of the stream: no request was open in the saved state"]
 
 
 def test_dead_letters_are_no_dropped_repeats() -> None:
