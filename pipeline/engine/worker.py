@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -44,9 +45,9 @@ DRAIN_SECONDS: Final = 0.2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 YOUNG: Final = 1_000_000
-"""Containers made and not yet freed between two looks for cycles. The hot path makes none, but what it makes lives until
-the next checkpoint: a smaller number has the collector walk over all of it again and again, a sixth of the worker's
-time with 100,000 open requests."""
+"""Containers made and not yet freed between two looks for cycles. The hot path makes no cycle, but what it makes lives
+until the next checkpoint: a smaller number has the collector walk over all of it again and again, a sixth of the
+worker's time with 100,000 open requests."""
 
 
 class EngineWorker(faust.Worker):
