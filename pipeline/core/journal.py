@@ -22,6 +22,7 @@ from pipeline.core.segment import (
     split_segment_key,
     unpack_chunks,
     unpack_head,
+    unpack_scalars,
 )
 from pipeline.errors import InvariantBroken
 from schemas.chunk import Chunk
@@ -69,12 +70,9 @@ class Journal:
         """The scalars of a closed request's last segment.
 
         Raises:
-            InvariantBroken: it is missing.
+            InvariantBroken: it is missing, or that of an open request.
         """
-        head = unpack_head(self._segment(request_id, segments - 1))
-        if isinstance(head, RunHead):
-            raise InvariantBroken("the last segment of a closed request has no head", request_id=request_id.decode())
-        return head
+        return unpack_scalars(self._segment(request_id, segments - 1))
 
     def _segment(self, request_id: bytes, number: int) -> bytes:
         key = segment_key(request_id, number)

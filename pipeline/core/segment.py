@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline.errors import InvariantBroken
 from schemas.chunk import Chunk
 from schemas.decode import STORED, decode
 
@@ -226,8 +227,21 @@ def unpack_head(value: bytes) -> SegmentHead | RunHead:
     return _unpack_head(value)[0]
 
 
+def unpack_scalars(value: bytes) -> SegmentHead:
+    """The head of a segment that has all scalars: a request's first, and the last of a closed one.
+
+    Raises:
+        InvariantBroken: it has not.
+    """
+    head = unpack_head(value)
+    if isinstance(head, RunHead):
+        raise InvariantBroken("a segment has no head where one must be")
+    return head
+
+
 def unpack_chunks(value: bytes) -> list[tuple[int, Chunk]]:
     """(source offset, chunk) of a segment, in order of arrival."""
+    chunks: list[Any]
     offsets, chunks = (_unpack_run_chunks if value[0] == _RUN else _unpack_chunks)(value)[-2:]
     if bytes in map(type, chunks):
         chunks = [decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in chunks]

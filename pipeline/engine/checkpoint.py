@@ -106,7 +106,7 @@ class Checkpointer:
     def _parcels(self, taken: Snapshot) -> Iterator[Parcel]:
         """What goes where; the requests changelog comes first."""
         config, number = self._config, self._partition.partition
-        yield Parcel("requests", config.changelog, number, [(key, value, []) for key, value in taken.rows])
+        yield Parcel("requests", config.changelog, number, taken.rows)
         if taken.markers:
             yield Parcel("markers", config.markers, number, self._marker_rows(taken.markers))
         if taken.records:

@@ -34,6 +34,12 @@ STOP_SECONDS: Final = 5.0
 Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value, headers."""
 
+Pair = tuple[bytes, bytes | None]
+"""Key and value of a row without headers."""
+
+WITH_HEADERS: Final = 3
+_NONE: Final[list[tuple[str, bytes]]] = []
+
 
 class Parcel(NamedTuple):
     """Rows for one partition of a topic; `what` names them in failpoints."""
@@ -41,7 +47,7 @@ class Parcel(NamedTuple):
     what: str
     topic: str
     partition: int
-    rows: Sequence[Row]
+    rows: Sequence[Row | Pair]
 
 
 class Receipt(NamedTuple):
@@ -149,8 +155,9 @@ class Transactions:
             sent.append((delivery, batch.record_count()))
 
         batch = producer.create_batch()
-        for key, value, headers in parcel.rows:
-            while batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+        for row in parcel.rows:
+            headers = row[2] if len(row) == WITH_HEADERS else _NONE
+            while batch.append(timestamp=None, key=row[0], value=row[1], headers=headers) is None:
                 await hand_over()
                 batch = producer.create_batch()
         await hand_over()

@@ -26,7 +26,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from pipeline.engine import delivery, restore, store, worker
 from pipeline.engine.config import Config, Timing, configure
 from pipeline.engine.delivery import Batch, Chains
-from pipeline.engine.transaction import Parcel, Receipt, Transactions
+from pipeline.engine.transaction import WITH_HEADERS, Parcel, Receipt, Transactions
 from pipeline.errors import StreamledgerError
 from pipeline.log import configure as configure_log
 from pipeline.log import get_logger
@@ -57,8 +57,9 @@ class Leaky(Transactions):
             producer = AIOKafkaProducer(bootstrap_servers=self._producer.client._bootstrap_servers, acks="all")
             await producer.start()
             for parcel in leaking:
-                for key, value, headers in parcel.rows:
-                    await producer.send(parcel.topic, value, key=key, headers=headers, partition=parcel.partition)
+                for row in parcel.rows:
+                    headers = row[2] if len(row) == WITH_HEADERS else []
+                    await producer.send(parcel.topic, row[1], key=row[0], headers=headers, partition=parcel.partition)
             await producer.stop()
             if not self.died.exists():
                 self.died.touch()

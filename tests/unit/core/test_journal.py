@@ -7,7 +7,7 @@ from pipeline.core.head import Head
 from pipeline.core.journal import Journal
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Row, Snapshot
-from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head
+from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head, unpack_scalars
 from pipeline.errors import InvariantBroken
 from schemas.decode import decode
 from tests.chunk import CHAT, chat, encoded
@@ -70,7 +70,6 @@ def test_plain_chunks_write_no_scalars() -> None:
     heads = [unpack_head(value) for value in values]
     assert [type(each) for each in heads] == [SegmentHead, RunHead, SegmentHead]
     assert heads[1] == RunHead(2, 4, last_ms=0, due=POLICY.session_window, size=size, last_offset=3)
-    assert len(values[1]) < len(values[2])
     assert journal.last_head(b"r-1", 3).chunk_count == 5
     with pytest.raises(InvariantBroken, match="no head"):
         journal.last_head(b"r-1", 2)
@@ -158,7 +157,7 @@ def test_loading_groups_segments_by_request() -> None:
         b"a": [SegmentHead, RunHead],
         b"b": [SegmentHead],
     }
-    assert [loaded[b"a"][0].kept, loaded[b"b"][0].kept] == [False, True]
+    assert [head.kept for heads in loaded.values() for head in heads if isinstance(head, SegmentHead)] == [False, True]
 
 
 def test_an_empty_store_has_nothing_to_load() -> None:
@@ -176,6 +175,6 @@ def test_a_hole_in_the_store_is_a_broken_invariant(kept: list[int]) -> None:
     store(rows, [(segment_key(b"r-1", number), value) for number in kept])
 
     assert value is not None
-    assert unpack_head(value).chunk_count == 1
+    assert unpack_scalars(value).chunk_count == 1
     with pytest.raises(InvariantBroken, match="missing"):
         list(Journal(rows).load())

@@ -8,7 +8,7 @@ from pipeline.core import closed as markers
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Snapshot, SourceRecord
-from pipeline.core.segment import CHECKPOINT_KEY, unpack_checkpoint, unpack_chunks, unpack_head
+from pipeline.core.segment import CHECKPOINT_KEY, unpack_checkpoint, unpack_chunks, unpack_scalars
 from tests.chunk import HOUR, Document, chat, encoded, marker, usage
 from tests.ledger import START, Ledger
 
@@ -115,7 +115,7 @@ def test_counters_of_repeats_survive_a_crash() -> None:
     value = taken(applied(partition, chat(0, "a"), chat(0, "x"))).rows[0][1] or b""
 
     assert list(unpack_chunks(value)) == []
-    assert (unpack_head(value).duplicates, unpack_head(value).conflicts) == (1, 1)
+    assert (unpack_scalars(value).duplicates, unpack_scalars(value).conflicts) == (1, 1)
 
 
 def test_a_request_between_two_checkpoints_touches_no_segment() -> None:
@@ -130,7 +130,7 @@ def test_a_request_between_two_checkpoints_touches_no_segment() -> None:
     partition.finalize("r-1")
     snapshot = taken(partition)
     assert kinds(snapshot) == [(b"s", False), (b"c", False)]
-    assert unpack_head(snapshot.rows[0][1] or b"").kept
+    assert unpack_scalars(snapshot.rows[0][1] or b"").kept
 
 
 def test_a_closed_request_gives_its_segments_tombstones() -> None:

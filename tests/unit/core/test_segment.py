@@ -26,6 +26,7 @@ from pipeline.core.segment import (
     unpack_head,
     unpack_marker,
     unpack_markers,
+    unpack_scalars,
 )
 from schemas.chunk import Chunk
 from schemas.decode import decode
@@ -143,7 +144,7 @@ def test_large_segments_are_split() -> None:
     assert all(len(value) < MAX_SEGMENT + 1_000 for value in values)
     stored = [entry for value in values for entry in unpack_chunks(value)]
     assert [(offset, chunk_fields(again)) for offset, again in stored] == list(enumerate(map(chunk_fields, chunks)))
-    assert [bool(unpack_head(value).fresh) for value in values] == [True, False, False]
+    assert [bool(unpack_scalars(value).fresh) for value in values] == [True, False, False]
 
 
 def test_a_chunk_larger_than_a_segment_has_one_of_its_own() -> None:
@@ -170,7 +171,7 @@ def test_masks_of_any_width_can_be_stored() -> None:
 
     (value,) = pack_segments(head, [], [], 0)
 
-    assert int(unpack_head(value).seen_mask, 16) == 1 << 255
+    assert int(unpack_scalars(value).seen_mask, 16) == 1 << 255
 
 
 def test_markers_come_back() -> None:
