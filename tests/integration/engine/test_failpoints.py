@@ -12,6 +12,7 @@ import pytest
 from pipeline.engine.failpoint import NAMES
 from pipeline.settings import Settings
 from tests.integration.engine.crash import Crash, lane
+from tests.integration.engine.harness import own
 from tests.integration.engine.waves import WINDOWS
 
 BOTH: Final = ("before", "after")
@@ -52,7 +53,7 @@ def test_killed_at_any_point_a_ledger_comes_out_the_same(settings: Settings, tmp
     async def scenario() -> None:
         async with asyncio.TaskGroup() as lanes:
             for name in LANES:
-                lanes.create_task(lane(of_lane(settings, name), crashes(name, directory), logs(tmp_path, name)))
+                lanes.create_task(lane(own(settings, name, **WINDOWS), crashes(name, directory), logs(tmp_path, name)))
 
     asyncio.run(scenario())
 
@@ -61,21 +62,6 @@ def crashes(name: str, directory: str) -> list[Crash]:
     """Of a lane, in an order that the seed decides: each point follows another one than in the list."""
     points = random.Random(f"{SEED}{directory}").sample(LANES[name], len(LANES[name]))
     return [Crash(point, directory, foreign=name == "distrust") for point in points]
-
-
-def of_lane(settings: Settings, name: str) -> Settings:
-    """Settings of a ledger of its own."""
-    own = f"{settings.ledger}-{name}"
-    return settings.model_copy(
-        update={
-            **WINDOWS,
-            "ledger": own,
-            "chunk_topic": f"{own}.chunks",
-            "record_topic": f"{own}.records",
-            "dead_topic": f"{own}.dead",
-            "data_dir": settings.data_dir / name,
-        }
-    )
 
 
 def logs(tmp_path: Path, name: str) -> Path:
