@@ -53,10 +53,10 @@ class TestWorker:
 
     def test_settings_and_options_are_passed_on(self, invoke: Invoke, instead: Callable[..., None]) -> None:
         """Every setting has a flag here."""
-        calls: list[tuple[Settings, bool, str]] = []
+        calls: list[tuple[Settings, bool, str, str | None]] = []
 
-        def run(settings: Settings, *, drain: bool, reset_to: str) -> int:
-            calls.append((settings, drain, reset_to))
+        def run(settings: Settings, *, drain: bool, reset_to: str, instance: str | None) -> int:
+            calls.append((settings, drain, reset_to, instance))
             return 0
 
         instead("pipeline.engine.worker", run=run)
@@ -64,9 +64,36 @@ class TestWorker:
         result = invoke("worker", *given)
 
         assert result.exit_code == 0
-        assert [(made.finish_grace, made.bootstrap_servers, drain, position) for made, drain, position in calls] == [
-            (3_000, "kafka:9092", True, "latest")
-        ]
+        (made, *options) = calls[0]
+        assert (made.finish_grace, made.bootstrap_servers, *options) == (3_000, "kafka:9092", True, "latest", None)
+
+    @pytest.mark.parametrize(
+        ("arguments", "variable", "expected"),
+        [((), None, None), (("--instance", "a"), "b", "a"), ((), "b", "b"), ((), "", None)],
+        ids=["unnamed", "flag over variable", "variable", "empty variable"],
+    )
+    def test_static_membership_is_asked_for_by_flag_or_variable(
+        self,
+        invoke: Invoke,
+        instead: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: tuple[str, ...],
+        variable: str | None,
+        expected: str | None,
+    ) -> None:
+        """A container gets its own name by a variable, which is no setting of the others."""
+        names: list[str | None] = []
+
+        def run(_: Settings, *, instance: str | None, **__: object) -> int:
+            names.append(instance)
+            return 0
+
+        instead("pipeline.engine.worker", run=run)
+        if variable is not None:
+            monkeypatch.setenv("STREAMLEDGER_INSTANCE", variable)
+
+        assert invoke("worker", *arguments).exit_code == 0
+        assert names == [expected]
 
 
 class TestDemo:
