@@ -13,7 +13,7 @@ import rich_click as click
 from pipeline.cli.options import examples, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import UsageError
-from pipeline.settings import NAMES, Loaded
+from pipeline.settings import ENV_PREFIX, NAMES, Loaded
 
 INSTANCE: Final = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", re.ASCII)
 """What brokers take as group.instance.id."""
@@ -34,6 +34,7 @@ def _instance(_: Any, __: Any, name: str | None) -> str | None:
         "streamledger worker --instance worker-1",
         "streamledger worker --drain",
         "streamledger worker --ledger audit --reset-to 2026-11-01T00:00:00Z",
+        "streamledger worker --instance $HOSTNAME",
     ),
 )
 @click.option("--drain", is_flag=True, help="End when everything in the topic has been worked through.")
@@ -46,6 +47,8 @@ def _instance(_: Any, __: Any, name: str | None) -> str | None:
 )
 @click.option(
     "--instance",
+    envvar=f"{ENV_PREFIX}INSTANCE",
+    show_envvar=True,
     metavar="NAME",
     callback=_instance,
     help="A name in the group that is this worker's again after a restart: its partitions wait for it, for the 10 s of "

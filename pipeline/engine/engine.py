@@ -229,12 +229,12 @@ class Engine:
 
     async def release_all(self, why: str) -> None:
         """Give everything up, with a last checkpoint; nothing of ours is open when this returns."""
-        failpoint("revoke.before")
         self._revocations += 1
         self.ready = False
         owned, started = list(self.owned), time.monotonic()
         if not owned:
             return
+        failpoint("revoke.before")
         await asyncio.gather(*(self._release(number, checkpoint=True) for number in owned))
         failpoint("revoke.after")
         log.info("released", partitions=sorted(owned), reason=why, seconds=round(time.monotonic() - started, 3))

@@ -1,8 +1,10 @@
 """Named points at which a test can make the worker die, fail or hang; all are off unless the environment arms them.
 
 STREAMLEDGER_FAILPOINTS="name[@n][:probability][:action], ..." arms points: `@n` waits for the n-th pass, the action is
-`kill` (SIGKILL, the default), `raise`, `stop` (SIGSTOP) or `hang` (block the event loop). Names are a closed list, so
-that a test can't wait for a point that is not there. Imports the standard library and `pipeline.errors`.
+`kill` (SIGKILL, the default), `raise` (a broken invariant, which ends the process), `bug` (any other exception, which
+in the core belongs to its request), `stop` (SIGSTOP) or `hang` (block the event loop). Names are a closed list, so that
+a test can't wait for a point that is not there. Those of CORE lie in the pure core, which knows nothing of them: `seam`
+puts them there when one is armed. Imports the standard library and `pipeline.errors`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -18,13 +21,17 @@ from pipeline.errors import InvariantBroken, UsageError
 
 VARIABLE: Final = "STREAMLEDGER_FAILPOINTS"
 
-Action = Literal["kill", "raise", "stop", "hang"]
+Action = Literal["kill", "raise", "bug", "stop", "hang"]
 
 _TRANSACTION: Final = ("begin", "send", "offsets", "delivery", "commit")
 """Steps of one transaction; `checkpoint` sends rows, markers, records and dead letters in their own steps."""
 
+CORE: Final = ("decode", "admit", "dead_letter", "late", "fold", "revision", "sweep")
+"""Steps of the core: a chunk read, admitted, refused, come late; a request folded, revised; its segments given up."""
+
 # fmt: off
 NAMES: Final = frozenset({
+    *(f"{step}.{when}" for step in CORE for when in ("before", "after")),
     "apply.before", "apply.after",
     "expire.before", "expire.after",
     "finalize.before", "finalize.after",
@@ -37,11 +44,16 @@ NAMES: Final = frozenset({
     "assign.before", "assign.after",
     "restore.before_init", "restore.after_init", "restore.after_fence",
     "restore.read_0", "restore.read_50", "restore.read_99", "restore.before_load", "restore.after_load",
+    "restore.before_distrust", "restore.after_distrust", "restore.before_drop_aside", "restore.after_drop_aside",
     "revoke.before", "revoke.after_checkpoint", "revoke.after",
 })
 # fmt: on
 
 HANG_SECONDS: Final = 3_600.0
+
+
+class Bug(Exception):
+    """What a point armed with `bug` raises; nobody catches it by name."""
 
 
 @dataclass
@@ -65,8 +77,8 @@ def arm(spec: str) -> None:
     """
     _armed.clear()
     for entry in filter(None, (part.strip() for part in spec.split(","))):
-        name, armed = _parse(entry)
-        _armed[name] = armed
+        name, point = _parse(entry)
+        _armed[name] = point
 
 
 def arm_from(environ: Mapping[str, str]) -> None:
@@ -74,28 +86,36 @@ def arm_from(environ: Mapping[str, str]) -> None:
     arm(environ.get(VARIABLE, ""))
 
 
+def armed() -> AbstractSet[str]:
+    """Names of the armed points."""
+    return _armed.keys()
+
+
 def failpoint(name: str) -> None:
     """Pass a point: nothing happens unless it is armed.
 
     Raises:
         InvariantBroken: Armed with `raise`.
+        Bug: Armed with `bug`.
     """
     if _armed and name in _armed:
         _pass(name, _armed[name])
 
 
-def _pass(name: str, armed: Armed) -> None:
-    armed.passed += 1
-    if armed.pass_number not in (0, armed.passed):
+def _pass(name: str, point: Armed) -> None:
+    point.passed += 1
+    if point.pass_number not in (0, point.passed):
         return
-    if int.from_bytes(os.urandom(4), "big") >= armed.probability * (1 << 32):
+    if int.from_bytes(os.urandom(4), "big") >= point.probability * (1 << 32):
         return
-    if armed.action == "raise":
+    if point.action == "raise":
         raise InvariantBroken(f"failpoint {name}")
-    if armed.action == "hang":
+    if point.action == "bug":
+        raise Bug(f"failpoint {name}")
+    if point.action == "hang":
         time.sleep(HANG_SECONDS)
         return
-    os.kill(os.getpid(), signal.SIGSTOP if armed.action == "stop" else signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGSTOP if point.action == "stop" else signal.SIGKILL)
 
 
 def _parse(entry: str) -> tuple[str, Armed]:
@@ -103,15 +123,15 @@ def _parse(entry: str) -> tuple[str, Armed]:
     name, _, number = target.partition("@")
     if name not in NAMES:
         raise UsageError(f"unknown failpoint {name!r} in {VARIABLE}", hint="pipeline/engine/failpoint.py lists them")
-    armed = Armed()
+    point = Armed()
     try:
-        armed.pass_number = int(number or 0)
+        point.pass_number = int(number or 0)
         for option in options:
             if option in get_args(Action):
-                armed.action = option  # type: ignore[assignment]  # one of its values, as the line above checks
+                point.action = option  # type: ignore[assignment]  # one of its values, as the line above checks
             else:
-                armed.probability = float(option)
+                point.probability = float(option)
     except ValueError:
-        hint = "name[@n][:probability][:kill|raise|stop|hang]"
+        hint = "name[@n][:probability][:kill|raise|bug|stop|hang]"
         raise UsageError(f"can't read the failpoint {entry!r} in {VARIABLE}", hint=hint) from None
-    return name, armed
+    return name, point

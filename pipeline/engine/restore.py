@@ -38,6 +38,9 @@ FENCE_KEY: Final = b"f"
 
 PROGRESS_SECONDS: Final = 5.0
 
+ROWS_AT_ONCE: Final = 20_000
+"""Rows taken from the client between two looks at the progress."""
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -144,7 +147,9 @@ class Restore:
         failpoint("restore.before_load")
         await self._load(ends)
         failpoint("restore.after_load")
+        failpoint("restore.before_drop_aside")
         self._store.drop_aside(self.number)
+        failpoint("restore.after_drop_aside")
         log.info(
             "restored",
             partition=self.number,
@@ -163,7 +168,7 @@ class Restore:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            max_poll_records=20_000,
+            max_poll_records=ROWS_AT_ONCE,
             max_partition_fetch_bytes=8 * MIB,
             fetch_max_wait_ms=100,
             request_timeout_ms=int(self._config.timing.request * 1_000),
@@ -215,7 +220,9 @@ class Restore:
 
     def _distrust(self, reason: str) -> None:
         log.warning("local store not used, restoring from the changelog", partition=self.number, reason=reason)
+        failpoint("restore.before_distrust")
         self.database = self._store.replace_database(self.number)
+        failpoint("restore.after_distrust")
 
     async def _read(self, consumer: Any, reading: Reading) -> None:
         """Read both changelogs up to our fence rows, and write what is read to the store."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4, has_zstd
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from pipeline.engine.config import MIB, Timing
@@ -114,7 +114,7 @@ class Transactions:
             failpoint(f"{scope}.after_commit")
         except ProducerFenced as error:
             raise Fenced("another worker owns the partition now", hint=self.identity) from error
-        except KafkaError as error:
+        except (KafkaError, IllegalOperation) as error:  # the latter: the producer gave the transaction up by itself
             raise _fault(self.identity, error) from error
         return receipts
 
@@ -215,5 +215,5 @@ def _compression() -> str | None:
     return "lz4" if has_lz4() else None
 
 
-def _fault(identity: str, error: KafkaError) -> BrokerFault:
+def _fault(identity: str, error: Exception) -> BrokerFault:
     return BrokerFault(f"the transaction of {identity} failed: {type(error).__name__}")

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import faust
 
+from pipeline.engine import seam
 from pipeline.engine.app import EngineApp, create_app
 from pipeline.engine.config import Config, Timing, configure
 from pipeline.engine.failpoint import arm_from
@@ -88,6 +89,7 @@ def run(
         TopicDrift: The topics would break a promise.
     """
     arm_from(os.environ)
+    seam.put()
     quiet()
     config = configure(settings, instance=instance, origin=Origin.of(reset_to), timing=timing)
     slot = claim(config.data_dir, config.group)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 Kind = Literal["default", "file", "env", "flag"]
 
 CONFIG_VARIABLE: Final = ENV_PREFIX + "CONFIG"
-RESERVED: Final = tuple(ENV_PREFIX + name for name in ("CONFIG", "CACHE", "FAILPOINTS"))
-"""Variables with our prefix that are no settings: the file of settings, where the embedded Kafka is kept, and what
-tests make a worker die of."""
+RESERVED: Final = tuple(ENV_PREFIX + name for name in ("CONFIG", "CACHE", "FAILPOINTS", "INSTANCE"))
+"""Variables with our prefix that are no settings: the file of settings, where the embedded Kafka is kept, what
+tests make a worker die of, and the name of one worker, which `worker` alone takes."""
 
 # Kubernetes puts variables like STREAMLEDGER_SERVICE_HOST and STREAMLEDGER_PORT=tcp://… into every pod beside a service
 # that is named streamledger. They are no typing errors.

@@ -97,6 +97,15 @@ class Worker:
             time.sleep(0.05)
         raise AssertionError(f"no event {name!r}, exit {self.process.poll()}:\n{self.text()[-4_000:]}")
 
+    def wait_until_paused(self) -> None:
+        """Returns when it has stopped itself by SIGSTOP."""
+        deadline = time.monotonic() + SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T":
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not paused, exit {self.process.poll()}:\n{self.text()[-4_000:]}")
+
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
@@ -122,6 +131,15 @@ def running(settings: Settings, log: Path, **options: Any) -> Iterator[Worker]:
     finally:
         if worker.process.poll() is None:
             worker.kill()
+
+
+def own(settings: Settings, name: str, **changes: Any) -> Settings:
+    """Settings of another ledger, with topics and data directory of its own, so that several run at once."""
+    ledger = f"{settings.ledger}-{name}"
+    names = {"chunk_topic": f"{ledger}.chunks", "record_topic": f"{ledger}.records", "dead_topic": f"{ledger}.dead"}
+    return settings.model_copy(
+        update={"ledger": ledger, "data_dir": settings.data_dir / name, **names, **changes},
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
+import textwrap
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -24,6 +27,9 @@ from pipeline.settings import Settings, client
 from tests.integration.engine.harness import SECONDS, Stream, running, send
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
+
+LISTENING = "0A"
+"""State of a socket in /proc."""
 
 Look = Callable[[Any], Coroutine[Any, Any, None]]
 
@@ -134,6 +140,35 @@ def test_windows_web_producer_and_declarations_are_off(look: Callable[[Look], No
             assert (agent._sinks, agent.concurrency) == ([], 1)
 
     look(scenario)
+
+
+def test_agents_read_their_stream_itself_and_take_nothing_from_it(look: Callable[[Look], None]) -> None:
+    """`take` acknowledges a whole batch when its reader fails, and its body can't tell partitions (FAUST B6, C2)."""
+
+    async def scenario(app: Any) -> None:
+        for agent in app.agents.values():
+            (function,) = ast.parse(textwrap.dedent(inspect.getsource(agent.fun))).body
+            assert isinstance(function, ast.AsyncFunctionDef)
+            (stream,) = function.args.args
+            uses = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == stream.arg]
+            read = [node.iter for node in ast.walk(function) if isinstance(node, ast.AsyncFor)]
+            assert uses == read
+
+    look(scenario)
+
+
+def test_a_running_worker_listens_on_no_port(settings: Settings, tmp_path: Path) -> None:
+    """Faust's web server would, on all addresses."""
+    with running(settings, tmp_path / "log") as worker:
+        worker.wait_for("assigned")
+        owned = {str(each.readlink()) for each in Path(f"/proc/{worker.process.pid}/fd").iterdir() if each.is_symlink()}
+        listening = [
+            row.split()[1]
+            for table in ("tcp", "tcp6")
+            for row in Path(f"/proc/{worker.process.pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+            if row.split()[3] == LISTENING and f"socket:[{row.split()[9]}]" in owned
+        ]
+    assert listening == []
 
 
 def test_chunks_are_read_committed_and_a_lost_position_is_an_error(look: Callable[[Look], None]) -> None:

@@ -1,4 +1,7 @@
-"""Exactly once over SIGKILL: in mid-stream, with the same and with an emptied data directory (issue 3, G1)."""
+"""Exactly once over SIGKILL in mid-stream, with the same and with an emptied data directory (G1).
+
+Killed at named points: `test_failpoints`.
+"""
 
 from __future__ import annotations
 
@@ -51,29 +54,3 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(
 
     asyncio.run(scenario())
     assert expectations(made) == records(brisk, at_least=len(made))
-
-
-@pytest.mark.parametrize(
-    "failpoint",
-    [
-        "checkpoint.after_send",
-        "checkpoint.before_commit",
-        "checkpoint.after_commit",
-        "checkpoint.after_store",
-        "restore.after_fence",
-        "restore.after_load",
-    ],
-)
-def test_a_crash_inside_a_checkpoint_or_restore_changes_nothing(
-    brisk: Settings, tmp_path: Path, failpoint: str
-) -> None:
-    """Killed at a named point, the next worker comes to the same records."""
-    made = streams(20, seed=5)
-    asyncio.run(send(brisk, interleaved(made, together=10, seed=5)))
-    crashing = Worker(brisk, tmp_path / "crash", timing=QUICK, failpoints=failpoint, instance="one")
-    assert crashing.wait() == -9
-    worker = Worker(brisk, tmp_path / "log", timing=QUICK, instance="one")
-    try:
-        assert expectations(made) == records(brisk, at_least=len(made))
-    finally:
-        worker.kill()

@@ -1,30 +1,45 @@
-"""Partitions move: a second worker joins and leaves, and a worker that was paused too long can't commit any more."""
+"""Partitions move: workers join, leave, are restarted in turn, and one that was paused too long can't commit (G2)."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from pipeline.settings import Settings
+from pipeline.ops.topics import create, definitions
+from pipeline.settings import Settings, client
 from tests.integration.engine.harness import (
     QUICK,
+    SECONDS,
+    Stream,
     Worker,
     committed,
     expectations,
     interleaved,
+    own,
     records,
+    running,
     send,
     streams,
 )
 
-pytestmark = pytest.mark.usefixtures("ledger_topics")
+LEAVES_WITHIN = 10.0
+"""Seconds from SIGTERM to the end (CONTRACT of every orchestrator)."""
+
+PAUSES = ["apply.after", "checkpoint.before_begin", "checkpoint.before_offsets", "checkpoint.before_commit"]
+"""Where a worker is stopped: with chunks folded, with a snapshot in hand, in the middle of its transaction."""
 
 
+@pytest.mark.usefixtures("ledger_topics")
 def test_a_second_worker_takes_over_its_share_and_gives_it_back(brisk: Settings, tmp_path: Path) -> None:
-    """Joining and leaving under load moves partitions with their open requests; nothing is lost or doubled."""
+    """Joining and leaving under load moves partitions with their open requests; nothing is lost or doubled.
+
+    Nor does the first worker keep the lock of a store that it gave away.
+    """
     made = streams(300, seed=7)
 
     async def scenario() -> None:
@@ -37,6 +52,9 @@ def test_a_second_worker_takes_over_its_share_and_gives_it_back(brisk: Settings,
             share = await asyncio.to_thread(second.wait_for, "assigned")
             assert len(share["partitions"]) == 1
             assert first.events("released")[0]["partitions"] == [0, 1]
+            kept = (await asyncio.to_thread(first.wait_for, "assigned", count=2))["partitions"]
+            assert kept == locked(brisk, "worker-0")
+            assert share["partitions"] == locked(brisk, "worker-1")
             await asyncio.to_thread(second.wait_for, "folded")
             assert (await asyncio.to_thread(second.terminate))[0] == 0
             await sending
@@ -51,27 +69,138 @@ def test_a_second_worker_takes_over_its_share_and_gives_it_back(brisk: Settings,
     assert expectations(made) == records(brisk, at_least=len(made))
 
 
-def test_a_paused_worker_is_fenced_and_joins_again(brisk: Settings, tmp_path: Path) -> None:
-    """Stopped past its session and continued, it holds nothing, and what it had is not visible twice (G2)."""
-    made = streams(300, seed=9)
+def locked(settings: Settings, worker: str) -> list[int]:
+    """Partitions whose store in the directory of a worker is held open by a process."""
+    found = []
+    for path in sorted((settings.data_dir / settings.ledger / worker).rglob("requests-*.db/LOCK")):
+        with path.open("r+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                found.append(int(path.parent.stem.removeprefix("requests-")))
+    return found
+
+
+def test_the_first_commit_after_a_pause_fails(brisk: Settings, tmp_path: Path) -> None:
+    """Stopped past its session, wherever it is, and continued: what it had is not visible, and it starts afresh.
+
+    Its next commit is refused, and then it ends with status 70 or joins again.
+    """
 
     async def scenario() -> None:
-        sending = asyncio.create_task(send(brisk, interleaved(made, together=40, seed=9), per_second=400))
-        first = Worker(brisk, tmp_path / "first", timing=QUICK)
-        second = None
-        try:
-            await asyncio.to_thread(first.wait_for, "folded", count=5)
-            first.process.send_signal(signal.SIGSTOP)
-            second = Worker(brisk, tmp_path / "second", timing=QUICK)
-            assert len((await asyncio.to_thread(second.wait_for, "assigned"))["partitions"]) == 2
-            await asyncio.to_thread(second.wait_for, "folded", count=3)
-            first.process.send_signal(signal.SIGCONT)
-            await sending
-            await committed(brisk, brisk.record_topic, at_least=len(made))
-        finally:
-            first.kill()
-            if second is not None:
-                second.kill()
+        async with asyncio.TaskGroup() as pauses:
+            for point in PAUSES:
+                pauses.create_task(_pause(own(brisk, point.replace(".", "-")), point, tmp_path))
 
     asyncio.run(scenario())
+
+
+async def _pause(settings: Settings, point: str, tmp_path: Path) -> None:
+    await create(client(settings), definitions(settings))
+    made = streams(60, seed=9)
+    sending = asyncio.create_task(send(settings, interleaved(made, together=20, seed=9), per_second=100))
+    first = Worker(settings, tmp_path / f"{point}-first", timing=QUICK, failpoints=f"{point}@5:stop")
+    second = None
+    try:
+        await asyncio.to_thread(first.wait_until_paused)
+        second = Worker(settings, tmp_path / f"{point}-second", timing=QUICK)
+        both = await asyncio.to_thread(second.wait_for, "assigned")
+        assert len(both["partitions"]) == settings.partitions
+        first.process.send_signal(signal.SIGCONT)
+        assert await asyncio.to_thread(_fenced, first), first.text()
+        await sending
+        seen = await asyncio.to_thread(records, settings, at_least=len(made))
+        assert expectations(made) == seen
+    finally:
+        first.kill()
+        if second is not None:
+            second.kill()
+
+
+def _fenced(worker: Worker) -> bool:
+    """Whether a worker that goes on after a pause is refused before it holds a partition again."""
+    before = len(worker.events("assigned"))
+    try:
+        worker.wait_for("assigned", count=before + 1)
+    except AssertionError:
+        return worker.process.poll() == 70
+    refused = worker.events("fenced while releasing, working set dropped") + worker.events(
+        "fenced, working set dropped"
+    )
+    return bool(refused)
+
+
+def test_workers_restarted_in_turn_lose_no_progress(brisk: Settings, tmp_path: Path) -> None:
+    """Each of three leaves under load within ten seconds and comes again; every chunk is folded exactly once."""
+    settings = own(brisk, "rolling", partitions=3, session_window=120_000)
+    made = [Stream(each.request_id, each.words) for each in streams(400, seed=21)]
+
+    async def scenario() -> None:
+        await create(client(settings), definitions(settings))
+        sending = asyncio.create_task(send(settings, interleaved(made, together=60, seed=21), per_second=250))
+        workers = [Worker(settings, tmp_path / f"{number}-0", timing=QUICK) for number in range(3)]
+        try:
+            await _one_each(workers)
+            for number in range(3):
+                status, seconds = await asyncio.to_thread(workers[number].terminate)
+                assert (status, seconds < LEAVES_WITHIN) == (0, True), workers[number].text()
+                workers.append(Worker(settings, tmp_path / f"{number}-1", timing=QUICK))
+                await _one_each(workers[number + 1 :])
+            sent = await sending
+            await committed(settings, settings.record_topic, at_least=len(made))
+            for worker in workers[3:]:
+                assert (await asyncio.to_thread(worker.terminate))[0] == 0
+            assert sent == sum(worker.wait_for("stopped")["chunks"] for worker in workers)
+        finally:
+            for worker in workers:
+                worker.kill()
+
+    asyncio.run(scenario())
+    assert expectations(made) == records(settings, at_least=len(made))
+
+
+async def _one_each(workers: Sequence[Worker]) -> None:
+    """Returns when each of so many workers has one of so many partitions."""
+
+    def shares() -> list[list[int]]:
+        return sorted(worker.events("assigned")[-1]["partitions"] for worker in workers if worker.events("assigned"))
+
+    deadline = asyncio.get_running_loop().time() + SECONDS
+    while shares() != [[number] for number in range(len(workers))]:
+        assert asyncio.get_running_loop().time() < deadline, shares()
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_a_quick_restart_of_a_static_member_moves_nothing(brisk: Settings, tmp_path: Path) -> None:
+    """The other worker keeps folding its own partition and is not even asked; the name has its partition again."""
+    with (
+        running(brisk, tmp_path / "one", timing=QUICK, instance="one") as one,
+        running(brisk, tmp_path / "two", timing=QUICK, instance="two") as two,
+    ):
+        asyncio.run(_one_each([one, two]))
+        before, released = two.events("assigned")[-1]["partitions"], len(one.events("released"))
+        assert two.terminate()[0] == 0
+        with running(brisk, tmp_path / "again", timing=QUICK, instance="two") as again:
+            assert again.wait_for("assigned")["partitions"] == before
+            made = [Stream(f"s-{number}", ("a ", "b ")) for number in range(10)]
+            asyncio.run(send(brisk, interleaved(made, together=3, seed=1)))
+            assert expectations(made) == records(brisk, at_least=len(made))
+            assert len(one.events("released")) == released
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_sigterm_in_the_middle_of_a_backlog_loses_no_progress(brisk: Settings, tmp_path: Path) -> None:
+    """With tens of thousands of chunks ahead it leaves in time, and the next one folds the rest and nothing again."""
+    made = [Stream(each.request_id, each.words) for each in streams(2_000, seed=31)]
+    sent = asyncio.run(send(brisk, interleaved(made, together=200, seed=31)))
+    with running(brisk, tmp_path / "first", timing=QUICK, instance="one") as first:
+        first.wait_for("folded", count=2)
+        status, seconds = first.terminate()
+        assert (status, seconds < LEAVES_WITHIN) == (0, True)
+        folded = first.wait_for("stopped")["chunks"]
+    assert 0 < folded < sent
+    with running(brisk, tmp_path / "second", timing=QUICK, instance="one", drain=True) as second:
+        assert second.wait() == 0
+        assert sent - folded == second.wait_for("stopped")["chunks"]
     assert expectations(made) == records(brisk, at_least=len(made))

@@ -68,6 +68,34 @@ class TestWorker:
             (3_000, "kafka:9092", {"drain": True, "reset_to": "latest", "instance": "worker-1"})
         ]
 
+    @pytest.mark.parametrize(
+        ("arguments", "variable", "expected"),
+        [((), None, None), (("--instance", "a"), "b", "a"), ((), "b", "b"), ((), "", None)],
+        ids=["unnamed", "flag over variable", "variable", "empty variable"],
+    )
+    def test_static_membership_is_asked_for_by_flag_or_variable(
+        self,
+        invoke: Invoke,
+        instead: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: tuple[str, ...],
+        variable: str | None,
+        expected: str | None,
+    ) -> None:
+        """A container gets its own name by a variable, which is no setting of the others."""
+        names: list[str | None] = []
+
+        def run(_: Settings, *, instance: str | None, **__: object) -> int:
+            names.append(instance)
+            return 0
+
+        instead("pipeline.engine.worker", run=run)
+        if variable is not None:
+            monkeypatch.setenv("STREAMLEDGER_INSTANCE", variable)
+
+        assert invoke("worker", *arguments).exit_code == 0
+        assert names == [expected]
+
     @pytest.mark.parametrize("name", ["", "..", "two words", "ü", "x" * 250])
     def test_a_name_that_no_broker_takes_is_bad_usage(
         self, invoke: Invoke, instead: Callable[..., None], name: str

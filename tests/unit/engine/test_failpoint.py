@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.engine import failpoint as module
-from pipeline.engine.failpoint import NAMES, arm, arm_from, failpoint
-from pipeline.errors import InvariantBroken, UsageError
+from pipeline.engine.failpoint import NAMES, Bug, arm, arm_from, failpoint
+from pipeline.errors import InvariantBroken, StreamledgerError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,15 @@ def test_an_armed_point_raises_and_others_do_not() -> None:
     failpoint("apply.before")
     with pytest.raises(InvariantBroken, match=r"apply\.after"):
         failpoint("apply.after")
+
+
+def test_a_bug_is_no_error_of_ours() -> None:
+    """The core treats it as what it would be: an exception that nobody foresaw."""
+    arm("fold.before:bug")
+    with pytest.raises(Bug, match=r"fold\.before") as raised:
+        failpoint("fold.before")
+
+    assert not isinstance(raised.value, StreamledgerError)
 
 
 def test_a_pass_number_waits_for_that_pass() -> None:

@@ -7,7 +7,10 @@ pipeline/engine that is named, then take over the new digest, which the failure 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import inspect
+import pkgutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,6 +31,8 @@ from faust.transport.drivers import aiokafka as driver
 from mode.services import ServiceTask
 from mode.utils.queues import FlowControlQueue, ThrowableQueue
 from mode.worker import Worker
+
+from pipeline import engine
 
 HOOKS: list[tuple[Any, str, str]] = [
     # what is there, its digest, who relies on it
@@ -76,7 +81,11 @@ HOOKS: list[tuple[Any, str, str]] = [
     (rocksdb.Store.apply_changelog_batch, "ea3344d369fc4ab5", "store.RequestStore"),
     (rocksdb.Store._db_for_partition, "cb7e67d5f9efc4bc", "store.RequestStore"),
     (rocksdb.Store._dbs_for_actives, "28ffca271cde5b06", "store.RequestStore"),
+    (rocksdb.Store._get, "7ae8dfd6d7754a59", "store.RequestStore"),
+    (rocksdb.Store._contains, "bd7d4e5252a71b9a", "store.RequestStore"),
     (rocksdb.Store._visible_items, "545dc16a2b25e4a4", "store.RequestStore"),
+    (rocksdb.Store._visible_keys, "28b3c24a6884cbcd", "store.RequestStore"),
+    (rocksdb.Store._visible_values, "5509aaf1fef41235", "store.RequestStore"),
     (rocksdb.Store.partition_path, "0cc4eae7dc33fcf1", "store.RequestStore"),
     (Worker.install_signal_handlers, "5cb3d584d58fd7cd", "worker.EngineWorker"),
     (AIOKafkaProducer.send_batch, "bf42b0f0c5c0646d", "transaction.Transactions"),
@@ -123,3 +132,29 @@ def test_no_function_is_listed_twice() -> None:
     names = [name_of(target) for target, _, _ in HOOKS]
 
     assert len(names) == len(set(names))
+
+
+def replaced() -> Iterator[tuple[str, Any]]:
+    """(name of ours, what it replaces) for each function of Faust, mode or aiokafka that a class of ours overrides."""
+    for info in pkgutil.iter_modules(engine.__path__):
+        module = importlib.import_module(f"{engine.__name__}.{info.name}")
+        for _, ours in inspect.getmembers(module, inspect.isclass):
+            for name, own in vars(ours).items():
+                theirs = next((vars(base)[name] for base in foreign(ours) if name in vars(base)), None)
+                function = inspect.isfunction(own) or isinstance(own, property)
+                if ours.__module__ == module.__name__ and function and theirs is not None:
+                    yield f"{ours.__qualname__}.{name}", theirs
+
+
+def foreign(ours: type) -> list[type]:
+    """The bases of a class that belong to a library whose functions we replace, the nearest first."""
+    return [base for base in ours.__mro__[1:] if base.__module__.partition(".")[0] in {"aiokafka", "faust", "mode"}]
+
+
+def test_every_function_that_is_overridden_is_listed() -> None:
+    """A hook that is added to the engine is added here, or this fails."""
+    listed = {name_of(target) for target, _, _ in HOOKS}
+    found = dict(replaced())
+
+    assert len(found) > 20
+    assert [name for name, theirs in found.items() if name_of(theirs) not in listed] == []

@@ -10,7 +10,7 @@ from typing import Any, cast
 from faust.types import TP
 
 from pipeline.engine.delivery import Chains
-from pipeline.engine.task import Parts, PartitionTask, Verdict
+from pipeline.engine.task import PartitionTask, Parts, Verdict
 from tests.unit.engine import fakes
 
 HERE = TP("llm.chunks", 0)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import IllegalOperation, KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from pipeline.engine import transaction as module
@@ -121,6 +121,18 @@ def test_fencing_is_known_as_such_at_every_step(step: str) -> None:
     async def scenario(transactions: Transactions, producer: Producer) -> None:
         producer.fail[step] = fenced()
         with pytest.raises(Fenced):
+            await transactions.commit("fence", [parcel("requests", 1)], offsets=OFFSETS)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("step", ["begin", "send requests-3", "offsets main", "commit"])
+def test_a_transaction_that_the_producer_gave_up_is_the_brokers_fault(step: str) -> None:
+    """After a broker's error aiokafka says that there is no transaction, by an exception outside of its own tree."""
+
+    async def scenario(transactions: Transactions, producer: Producer) -> None:
+        producer.fail[step] = IllegalOperation("Not in the middle of a transaction")
+        with pytest.raises(BrokerFault, match="main-chunks-3 failed: IllegalOperation"):
             await transactions.commit("fence", [parcel("requests", 1)], offsets=OFFSETS)
 
     run(scenario)
