@@ -21,7 +21,16 @@ from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
 from pipeline.core.restore import head_of
 from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted
-from pipeline.core.segment import CHECKPOINT_KEY, Checkpoint, Marker, RunHead, SegmentHead, pack, unpack_checkpoint
+from pipeline.core.segment import (
+    CHECKPOINT_KEY,
+    FORMAT,
+    Checkpoint,
+    Marker,
+    RunHead,
+    SegmentHead,
+    pack,
+    unpack_checkpoint,
+)
 from pipeline.errors import OurFault
 from schemas.chunk import Chunk
 from schemas.decode import ChunkRejected, decode
@@ -319,7 +328,13 @@ class Partition:
         self.sequence += 1
         hours = self._closed.drop(self.clock)
         place = Checkpoint(
-            self.position, self.clock, self.sequence, self.lineage, self._closed.swept_hour, self._closed.dropped_hour
+            position=self.position,
+            clock=self.clock,
+            sequence=self.sequence,
+            lineage=self.lineage,
+            swept_hour=self._closed.swept_hour,
+            dropped_hour=self._closed.dropped_hour,
+            format=FORMAT,
         )
         rows = [*self._journal.take(), (CHECKPOINT_KEY, pack(place))]
         dead = [letter.outgoing(self.topic, self.partition) for letter in self._dead]
@@ -353,10 +368,20 @@ class Partition:
         return taken
 
     def load(self) -> None:
-        """Rebuild position, open and closing requests from the store."""
+        """Rebuild position, open and closing requests from the store.
+
+        Raises:
+            OurFault: another version wrote it, in a format that this one does not read.
+        """
         value = self._rows.get(CHECKPOINT_KEY)
         if value is not None:
             place = unpack_checkpoint(value)
+            if place.format != FORMAT:
+                raise OurFault(
+                    f"the state has format {place.format}, this version reads {FORMAT}",
+                    partition=self.partition,
+                    hint="drain the ledger with the version that wrote it, then start a new one",
+                )
             self.position, self.clock, self.sequence = place.position, place.clock, place.sequence
             self.lineage, self._snapshotted = place.lineage, place.position
             self._closed.load(place.swept_hour, place.dropped_hour)

@@ -25,6 +25,9 @@ SEGMENT: Final = b"s"
 MARKER: Final = b"m"
 CHECKPOINT_KEY: Final = b"c"
 
+FORMAT: Final = 2
+"""Of all rows; 2: segments of plain chunks without scalars."""
+
 MAX_SEGMENT: Final = 512 << 10
 """Bytes of chunks in one segment row; several rows are written above it."""
 
@@ -120,7 +123,7 @@ class Marker(msgspec.Struct, array_like=True):
 
 
 class Checkpoint(msgspec.Struct, array_like=True):
-    """Where a partition is: the truth, before the consumer group (DESIGN §4)."""
+    """Where a partition is: the truth, before the consumer group (DESIGN §4); `format` is that of its rows."""
 
     position: int
     clock: int
@@ -128,6 +131,7 @@ class Checkpoint(msgspec.Struct, array_like=True):
     lineage: bytes
     swept_hour: int
     dropped_hour: int
+    format: int = 1
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode

@@ -35,9 +35,6 @@ from pipeline.engine.config import MIB
 from pipeline.engine.noise import LIBRARY
 from pipeline.errors import OurFault
 
-FORMAT: Final = 2
-"""Of the rows and of Meta; a store of another format is wiped."""
-
 META_KEY: Final = b"\0meta"
 """Local only, never in a changelog; sorts before every row."""
 
@@ -58,7 +55,7 @@ class Meta(msgspec.Struct, array_like=True, frozen=True):
     """Where a store stands.
 
     Attributes:
-        format: FORMAT.
+        format: of the rows, pipeline.core.segment.FORMAT, and of Meta itself.
         lineage: random id of the changelog partition's life, carried by every checkpoint row.
         cluster: Kafka's id of the cluster.
         checkpoint: changelog offset of the last checkpoint row in the store.

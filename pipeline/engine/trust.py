@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline.engine.store import FORMAT, Meta
+from pipeline.core.segment import FORMAT
+from pipeline.engine.store import Meta
 
 
 class Bounds(NamedTuple):

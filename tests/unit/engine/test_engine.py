@@ -14,6 +14,7 @@ from faust.types import TP
 
 from pipeline.core.partition import Partition
 from pipeline.core.rows import SourceRecord
+from pipeline.core.segment import FORMAT
 from pipeline.engine import engine as module
 from pipeline.engine import transaction as transaction_module
 from pipeline.engine.checkpoint import Checkpointer
@@ -21,7 +22,7 @@ from pipeline.engine.delivery import Batch
 from pipeline.engine.engine import CloseSignal, Engine
 from pipeline.engine.expiry import Expiry
 from pipeline.engine.preflight import Cluster
-from pipeline.engine.store import FORMAT, Meta
+from pipeline.engine.store import Meta
 from pipeline.engine.task import PartitionTask, Parts
 from pipeline.engine.transaction import Transactions
 from pipeline.engine.watchdog import EXIT

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 from aiokafka.structs import TopicPartition
 
-from pipeline.core.segment import CHECKPOINT_KEY, Checkpoint, marker_key, pack, pack_markers
+from pipeline.core.segment import CHECKPOINT_KEY, FORMAT, Checkpoint, marker_key, pack, pack_markers
 from pipeline.engine import restore as module
 from pipeline.engine import transaction as transaction_module
 from pipeline.engine.config import Config
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.restore import FENCE_KEY, Restore
-from pipeline.engine.store import FORMAT, Database, Memory, Meta
+from pipeline.engine.store import Database, Memory, Meta
 from pipeline.errors import BrokerFault, StateLost
 from tests.unit.engine import fakes
 from tests.unit.engine.fakes import Producer
@@ -46,7 +46,7 @@ class Logs:
 
     def checkpoint(self, position: int, lineage: bytes = b"lineage!") -> None:
         """A checkpoint row."""
-        self.rows[REQUESTS].append((CHECKPOINT_KEY, pack(Checkpoint(position, 1_000, 1, lineage, -1, -1))))
+        self.rows[REQUESTS].append((CHECKPOINT_KEY, pack(Checkpoint(position, 1_000, 1, lineage, -1, -1, FORMAT))))
 
     def producer(self, **options: Any) -> Producer:
         """A producer whose batches land here."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.segment import hour_prefix, marker_key
-from pipeline.engine.store import FORMAT, META_KEY, Database, Memory, Meta, _after
+from pipeline.core.segment import FORMAT, hour_prefix, marker_key
+from pipeline.engine.store import META_KEY, Database, Memory, Meta, _after
 from pipeline.errors import OurFault
 
 META = Meta(FORMAT, b"lineage!", "cluster", 9, 10, 5, 1_800_000_000.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pipeline.engine.store import FORMAT, Meta
+from pipeline.core.segment import FORMAT
+from pipeline.engine.store import Meta
 from pipeline.engine.trust import Bounds, Start, start_of
 
 NOW = 1_800_000_000.0
