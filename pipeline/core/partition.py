@@ -20,7 +20,7 @@ from pipeline.core.late import Fate, fate_of, reopen
 from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
 from pipeline.core.restore import head_of
-from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted
+from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted, traceparent_of
 from pipeline.core.segment import (
     CHECKPOINT_KEY,
     FORMAT,
@@ -195,7 +195,7 @@ class Partition:
                 marker.segments = 0
                 self._closed.put(key, marker)
             head = self._open[key] = Head(chunk.request_id, chunk.stream_type, now=now, offset=record.offset)
-            head.traceparent = _traceparent(record)
+            head.traceparent = traceparent_of(record)
         if chunk.stream_type != head.stream_type:
             self._refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
             return
@@ -327,15 +327,8 @@ class Partition:
             self._journal.write(head)
         self.sequence += 1
         hours = self._closed.drop(self.clock)
-        place = Checkpoint(
-            position=self.position,
-            clock=self.clock,
-            sequence=self.sequence,
-            lineage=self.lineage,
-            swept_hour=self._closed.swept_hour,
-            dropped_hour=self._closed.dropped_hour,
-            format=FORMAT,
-        )
+        hours_done = self._closed.swept_hour, self._closed.dropped_hour
+        place = Checkpoint(self.position, self.clock, self.sequence, self.lineage, *hours_done, FORMAT)
         rows = [*self._journal.take(), (CHECKPOINT_KEY, pack(place))]
         dead = [letter.outgoing(self.topic, self.partition) for letter in self._dead]
         taken = Snapshot(rows, self._closed.take(), hours, self._records, dead, self.position)
@@ -400,10 +393,3 @@ class Partition:
         (self._gathering if head.revision else self._open)[key] = head
         head.queued = head.due
         self._deadlines.append((head.due, key))
-
-
-def _traceparent(record: Incoming) -> str | None:
-    for name, value in record.headers:
-        if name == "traceparent" and value:  # Kafka allows headers without a value
-            return value.decode(errors="replace")
-    return None

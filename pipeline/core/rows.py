@@ -76,6 +76,14 @@ class Incoming(Protocol):
         """Kafka headers."""
 
 
+def traceparent_of(record: Incoming) -> str | None:
+    """The W3C trace context that a record's headers carry, as it came."""
+    for name, value in record.headers:
+        if name == "traceparent" and value:  # Kafka allows headers without a value
+            return value.decode(errors="replace")
+    return None
+
+
 class SourceRecord(NamedTuple):
     """An Incoming made by hand: offline folds and tests."""
 
