@@ -8,8 +8,7 @@ from pipeline.core import closed as markers
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Snapshot, SourceRecord
-from pipeline.core.segment import CHECKPOINT_KEY, FORMAT, pack, unpack_checkpoint, unpack_chunks, unpack_scalars
-from pipeline.errors import OurFault
+from pipeline.core.segment import CHECKPOINT_KEY, unpack_checkpoint, unpack_chunks, unpack_scalars
 from tests.chunk import HOUR, Document, chat, encoded, marker, usage
 from tests.ledger import START, Ledger
 
@@ -58,18 +57,6 @@ def contents(rows: MemoryRows, prefix: bytes = b"") -> list[bytes]:
 
 
 # ---- what a snapshot holds ---------------------------------------------------------------------------------------
-
-
-def test_state_of_another_format_is_refused() -> None:
-    """A version that can't read the rows says so, instead of failing somewhere inside of them."""
-    rows, snapshot = MemoryRows(), taken(work())
-    ((key, value),) = snapshot.rows
-    place = unpack_checkpoint(value or b"")
-    place.format = FORMAT - 1
-    rows.write(snapshot._replace(rows=[(key, pack(place))]))
-
-    with pytest.raises(OurFault, match=f"format {FORMAT - 1}"):
-        work(rows)
 
 
 def test_a_new_partition_has_its_place_to_write() -> None:

@@ -9,11 +9,21 @@ from pipeline.core.admission import admit
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
 from pipeline.core.journal import Journal
+from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.restore import SHARED, flat, head_of, merge, segment_head, settle_run
 from pipeline.core.rows import MemoryRows, Snapshot
-from pipeline.core.segment import RunHead, SegmentHead, pack_segments, unpack_head
-from pipeline.errors import InvariantBroken
+from pipeline.core.segment import (
+    CHECKPOINT_KEY,
+    FORMAT,
+    Checkpoint,
+    RunHead,
+    SegmentHead,
+    pack,
+    pack_segments,
+    unpack_head,
+)
+from pipeline.errors import InvariantBroken, OurFault
 from schemas.decode import decode
 from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
 
@@ -158,3 +168,13 @@ def test_settling_the_run_moves_it_to_the_top() -> None:
     settle_run(head)
 
     assert (head.run_start, head.next_index) == (9, 9)
+
+
+def test_state_of_another_format_is_refused() -> None:
+    """A version that can't read the rows says so, instead of failing somewhere inside of them."""
+    rows = MemoryRows()
+    place = Checkpoint(0, 0, 1, b"life", -1, -1, FORMAT - 1)
+    rows.write(Snapshot([(CHECKPOINT_KEY, pack(place))], [], [], [], [], 0))
+
+    with pytest.raises(OurFault, match=f"format {FORMAT - 1}"):
+        Partition(POLICY, rows, "t", 0).load()
