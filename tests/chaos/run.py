@@ -1,6 +1,6 @@
 """A round of chaos: load on, faults in, everything read and reconciled.
 
-    python -m tests.chaos.run --seed 7 --minutes 10 [--faults kill,pause] [--brokers 3] [--control] [--json [FILE]]
+    python -m tests.chaos.run --seed 7 --minutes 10 [--faults kill,pause] [--brokers 3] [--grace 3] [--json [FILE]]
 
 Imports the siblings, `pipeline.ops` and `pipeline.settings`.
 """
@@ -152,7 +152,11 @@ async def _faults(stage: Stage, options: Options, sending: asyncio.Task[None]) -
             await asyncio.wait_for(asyncio.shield(sending), rest)
         if sending.done():
             return
-        turn = await play(stage, name, seed, at=time.monotonic() - started, over=sending.done)
+        try:
+            turn = await play(stage, name, seed, at=time.monotonic() - started, over=sending.done)
+        except Exception as error:  # noqa: BLE001 (the round fails, but what it found is still worth telling)
+            stage.notes.append(f"{name} broke off: {type(error).__name__}: {error}")
+            continue
         effect = "" if turn.effect else "without effect, "
         say(f"{name} {effect}{turn.seconds:g} s{f', {turn.tries} tries' if turn.tries > 1 else ''}")
 
@@ -164,7 +168,7 @@ async def _progress(options: Options, ledger: Ledger, reader: Reader, sender: Se
         await asyncio.sleep(PROGRESS_SECONDS)
         minutes = (time.monotonic() - started) / 60
         say(
-            f"{minutes:.1f} of {options.minutes:g} min and the rest  {sender.acknowledged:,} sent  "
+            f"{minutes:.1f} min, load until {options.minutes:g}  {sender.acknowledged:,} sent  "
             f"{len(ledger.requests):,} requests  {len(reader.records):,} with a record  {len(stage.turns)} faults  "
             f"readers held back {reader.waits.longest:.1f} s at most"
         )
@@ -229,6 +233,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--faults", default=None, help=f"names with commas: {','.join(FAULTS)}")
     parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--grace", type=float, default=GRACE / 1_000, help="finish_grace in s; short: chunks come late")
     parser.add_argument("--control", action="store_true", help="records outside the transaction: must fail")
     parser.add_argument("--scenarios", action=argparse.BooleanOptionalAction, default=None, help="default: if long")
     parser.add_argument("--json", type=Path, nargs="?", const=Path("-"), default=None, help="default: below the table")
@@ -240,6 +245,7 @@ def main() -> int:
     if unknown := set(names) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     options = Options(told.seed, told.minutes, names, told.brokers, control=told.control, home=told.home)
+    options.grace = int(told.grace * 1_000)
     report = asyncio.run(chaos(options))
     wanted = told.minutes >= SCENARIO_MINUTES if told.scenarios is None else told.scenarios
     if wanted and not told.control:
