@@ -107,14 +107,16 @@ def plan(seed: int, ledger: Ledger, *, seconds: float, per_second: float) -> Ite
         made = request(own_draw(seed, request_id), request_id)
         ledger.requests[made.request_id] = made.expected
         ledger.chunks += len(made.chunks)
-        for send in _sends(draw, made, ledger, numbers, at):
+        for send in _sends(draw, made, ledger, numbers, at, most=seconds):
             heapq.heappush(waiting, send)
 
 
-def _sends(draw: random.Random, made: Request, ledger: Ledger, numbers: Iterator[int], start: float) -> Iterator[Send]:
-    """The chunks of one request over its time, with duplicates and garbage."""
+def _sends(  # noqa: PLR0913 (all of it belongs to the plan)
+    draw: random.Random, made: Request, ledger: Ledger, numbers: Iterator[int], start: float, *, most: float
+) -> Iterator[Send]:
+    """The chunks of one request over its time, at most `most` seconds, with duplicates and garbage."""
     _, shortest, longest = draw.choices(SPANS, [share for share, _, _ in SPANS])[0]
-    span = min(draw.uniform(shortest, longest), STEP * len(made.chunks))
+    span = min(draw.uniform(shortest, longest), STEP * len(made.chunks), most)
     order = [number for group in made.groups for number in _shuffled(draw, list(group))]
     key = made.request_id.encode()
     for place, number in enumerate(order):
