@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.engine.failpoint import NAMES
-from tests.chaos.stage import Stage, settled, takeover, until
+from tests.chaos.stage import Stage, fenced, settled, takeover, until
 from tests.chaos.workers import LEAVE_SECONDS, TIMING, Worker
 
 OPEN: Final = ("after_begin", "after_send", "after_delivery", "before_commit")
@@ -69,13 +69,13 @@ async def zombie(stage: Stage, draw: random.Random) -> bool:
     worker.failpoints = ""
     if not stopped:
         return False  # the load is over, or the others have everything that moves
-    before, process = stage.fenced(), worker.process
+    before, process = fenced(worker), worker.process
     effect = await until(takeover(stage, worker), TAKEOVER_SECONDS)
     await asyncio.sleep(draw.uniform(0, 3))
     worker.signal(signal.SIGCONT)
     if not effect:
         return False
-    if not await until(lambda: stage.fenced() > before or worker.process is not process, 20):
+    if not await until(lambda: fenced(worker) > before or worker.process is not process, 20):
         stage.notes.append(f"{worker.name} stood still until others owned its partitions, and was not fenced")
     return True
 

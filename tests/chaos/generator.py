@@ -111,7 +111,7 @@ def plan(seed: int, ledger: Ledger, *, seconds: float, per_second: float) -> Ite
             heapq.heappush(waiting, send)
 
 
-def _sends(  # noqa: PLR0913 (all of it belongs to the plan)
+def _sends(
     draw: random.Random, made: Request, ledger: Ledger, numbers: Iterator[int], start: float, *, most: float
 ) -> Iterator[Send]:
     """The chunks of one request over its time, at most `most` seconds, with duplicates and garbage."""

@@ -46,6 +46,7 @@ async def offsets_moved(stage: Stage, draw: random.Random) -> bool:
 
 
 async def _move_offsets(stage: Stage, draw: random.Random) -> bool:
+    """Whether some offsets came to lie before those of the group and others after them."""
     settings = stage.settings
     parts = [TopicPartition(settings.chunk_topic, number) for number in range(settings.partitions)]
     consumer = AIOKafkaConsumer(
@@ -54,14 +55,17 @@ async def _move_offsets(stage: Stage, draw: random.Random) -> bool:
     try:
         await consumer.start()
         consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
         for _ in range(20):
+            before = {part: await consumer.committed(part) or 0 for part in parts}
+            ends = await consumer.end_offsets(parts)
+            after = {part: draw.choice((ends[part], draw.randint(0, before[part]))) for part in parts}
             try:
-                await consumer.commit({part: draw.randint(0, ends[part]) for part in parts})
+                await consumer.commit(after)
             except KafkaError:
                 await asyncio.sleep(0.5)  # the group is not empty yet
             else:
-                return True
+                moves = [after[part] - before[part] for part in parts]
+                return min(moves) < 0 < max(moves)
     except KafkaError:
         return False
     finally:

@@ -11,12 +11,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeline.settings import Settings
 from tests.chaos.kafka import ProxiedCluster
 from tests.chaos.proxy import Proxies
 from tests.chaos.workers import Fleet, Worker
+
+FENCED: Final = ("fenced, working set dropped", "fenced while releasing, working set dropped")
+"""Events of a worker that is not the owner any more."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Stage:
 
     def fenced(self) -> int:
         """How often a worker has noticed that another one owns its partition."""
-        return self.seen("fenced, working set dropped") + self.seen("fenced while releasing, working set dropped")
+        return sum(map(fenced, self.fleet.everyone))
 
     def seen(self, event: str) -> int:
         """How often any worker has logged an event."""
@@ -69,6 +72,11 @@ class Stage:
 
 Fault = Callable[[Stage, random.Random], Awaitable[bool]]
 """Does its harm and mends what must be mended; whether it had an effect."""
+
+
+def fenced(worker: Worker) -> int:
+    """How often it has noticed that another one owns its partition."""
+    return sum(len(worker.events(event)) for event in FENCED)
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> bool:
