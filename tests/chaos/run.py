@@ -37,7 +37,7 @@ from tests.chaos.workers import Fleet
 PROGRESS_SECONDS: Final = 15.0
 """Between two lines that say how far a round is."""
 
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 15.0
 """Faults begin when every worker has come up, or after this."""
 
 SCENARIO_MINUTES: Final = 5.0
