@@ -10,6 +10,7 @@ LOCK    := .ci/requirements.lock
 STAMP   := $(VENV)/.installed
 SEED    ?= 1
 MINUTES ?= 1
+CHAOS   ?= --json
 
 .PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
 
@@ -57,7 +58,7 @@ bench: install ## The fold beside the OpenAI SDK, then the worker beside its pee
 	@$(BIN)/streamledger bench $(BENCH)
 
 chaos: install ## Kill workers, brokers and connections in mid-stream: make chaos SEED=7 MINUTES=10
-	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --minutes $(MINUTES)
+	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --minutes $(MINUTES) $(CHAOS)
 
 schemas: install ## Generate JSON Schema and AsyncAPI from the models
 	@$(BIN)/python -m schemas.generate

@@ -28,7 +28,7 @@ class Timing:
     """Five heartbeats a session: a busy machine may lose a few."""
     rebalance: float = 30.0
     """Others wait so long for a final checkpoint; longer than its deadline and the stop of a producer together."""
-    transaction: float = 10.0
+    transaction: float = 8.0
     """The broker aborts a transaction that is older: how long readers can be held back by a worker that vanished."""
     checkpoint: float = 5.0
     """Deadline of a checkpoint: below `transaction`, so that it is always we who give up first."""

@@ -38,6 +38,9 @@ LONGEST_WAIT: Final = 10.0
 
 REMIND_SECONDS: Final = 60.0
 
+CLOSE_SECONDS: Final = 2.0
+"""Connections to a broker that does not answer may be slow to close."""
+
 DRAIN_LOOKS: Final = 3
 """A topic counts as drained when it was so this often in a row: what closed between two looks is seen at the next."""
 
@@ -134,7 +137,7 @@ class _Worker:
         wait, told = FIRST_WAIT, 0.0
         while not self._stop.is_set():
             try:
-                return await preflight(self._config)
+                return await self._preflight()
             except BrokerFault as error:
                 now = time.monotonic()
                 if not told or now - told > REMIND_SECONDS:
@@ -144,6 +147,19 @@ class _Worker:
                 await asyncio.wait_for(self._stop.wait(), wait)
             wait = min(wait * 2, LONGEST_WAIT)
         return None
+
+    async def _preflight(self) -> Cluster | None:
+        """What preflight finds; None if a signal comes first: a broker that never answers must not keep us."""
+        looking = asyncio.ensure_future(preflight(self._config))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([looking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None
+        finally:
+            stopping.cancel()
+            looking.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await asyncio.wait_for(looking, CLOSE_SECONDS)
 
     async def _serve(self, cluster: Cluster) -> int:
         """Run the app until it is told to stop."""

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -57,6 +57,7 @@ class Ledger:
     """What was sent and what must come of it.
 
     Attributes:
+        seed: Of the plan.
         requests: View of the record by request id.
         garbage: What must lie in the dead letters, by number.
         chunks: Distinct chunks that were planned.
@@ -64,11 +65,21 @@ class Ledger:
         plan: Digest of the plan so far: equal for equal seeds.
     """
 
+    seed: int = 0
     requests: dict[str, Json] = field(default_factory=dict)
     garbage: dict[int, Garbage] = field(default_factory=dict)
     chunks: int = 0
     duplicates: int = 0
     plan: Any = field(default_factory=sha256)
+
+    def without(self, request_id: str, refused: Collection[bytes]) -> Json:
+        """View of the record of a request some of whose chunks were rightly refused as late: made once more."""
+        return request(own_draw(self.seed, request_id), request_id, refused=refused).expected
+
+
+def own_draw(seed: int, request_id: str) -> random.Random:
+    """The choices of one request, so that it can be made again by itself."""
+    return random.Random(f"{seed}-{request_id}")
 
 
 def plan(seed: int, ledger: Ledger, *, seconds: float, per_second: float) -> Iterator[Send]:
@@ -80,7 +91,7 @@ def plan(seed: int, ledger: Ledger, *, seconds: float, per_second: float) -> Ite
         seconds: No request begins later.
         per_second: Chunks, on average.
     """
-    draw = random.Random(seed)
+    ledger.seed, draw = seed, random.Random(seed)
     waiting: list[Send] = []
     numbers = itertools.count()
     at = 0.0
@@ -92,17 +103,20 @@ def plan(seed: int, ledger: Ledger, *, seconds: float, per_second: float) -> Ite
             yield send
         if at >= seconds:
             return
-        made = request(draw, f"s{seed}-{count:06d}")
+        request_id = f"s{seed}-{count:06d}"
+        made = request(own_draw(seed, request_id), request_id)
         ledger.requests[made.request_id] = made.expected
         ledger.chunks += len(made.chunks)
-        for send in _sends(draw, made, ledger, numbers, at):
+        for send in _sends(draw, made, ledger, numbers, at, most=seconds):
             heapq.heappush(waiting, send)
 
 
-def _sends(draw: random.Random, made: Request, ledger: Ledger, numbers: Iterator[int], start: float) -> Iterator[Send]:
-    """The chunks of one request over its time, with duplicates and garbage."""
+def _sends(
+    draw: random.Random, made: Request, ledger: Ledger, numbers: Iterator[int], start: float, *, most: float
+) -> Iterator[Send]:
+    """The chunks of one request over its time, at most `most` seconds, with duplicates and garbage."""
     _, shortest, longest = draw.choices(SPANS, [share for share, _, _ in SPANS])[0]
-    span = min(draw.uniform(shortest, longest), STEP * len(made.chunks))
+    span = min(draw.uniform(shortest, longest), STEP * len(made.chunks), most)
     order = [number for group in made.groups for number in _shuffled(draw, list(group))]
     key = made.request_id.encode()
     for place, number in enumerate(order):

@@ -26,6 +26,8 @@ class Proxy:
         self._flowing.set()
         self._delay = 0.0
         self._refusing = False
+        self.held = 0
+        """Blocks that were held back so far."""
 
     async def start(self) -> None:
         """Listen."""
@@ -37,10 +39,12 @@ class Proxy:
             self._server.close()
         self.cut()
 
-    def cut(self) -> None:
-        """Reset all open connections."""
-        for line in list(self._lines):
+    def cut(self) -> int:
+        """Reset all open connections; how many there were."""
+        lines = list(self._lines)
+        for line in lines:
             line.transport.abort()
+        return len(lines)
 
     def refuse(self, *, refusing: bool) -> None:
         """Close new connections at once, or no longer."""
@@ -86,6 +90,7 @@ class Proxy:
         """One direction of a connection, until it ends."""
         with suppress(ConnectionError):
             while block := await reader.read(BLOCK):
+                self.held += bool(self._delay) or not self._flowing.is_set()
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 await self._flowing.wait()

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -70,7 +71,9 @@ class Waits:
     """How long each partition's last stable offset stood still below its end."""
 
     longest: float = 0.0
-    _since: dict[TopicPartition, tuple[int, float]] = field(default_factory=dict)
+    longest_with_outages: float = 0.0
+    """The same with the time in which no broker told where the partition ends."""
+    _since: dict[TopicPartition, tuple[int, float, float]] = field(default_factory=dict)
     _looked: float = 0.0
 
     def look(self, stable: Mapping[Any, int], ends: Mapping[Any, int], now: float) -> None:
@@ -78,13 +81,14 @@ class Waits:
         blind = now - self._looked if self._looked and now - self._looked > BLIND_SECONDS else 0.0
         self._looked = now
         for part, end in ends.items():
-            offset, since = self._since.get(part, (-1, now))
+            offset, since, first = self._since.get(part, (-1, now, now))
             if stable[part] >= end:
                 self._since.pop(part, None)
                 continue
-            since = now if offset != stable[part] else since + blind
-            self._since[part] = stable[part], since
+            since, first = (now, now) if offset != stable[part] else (since + blind, first)
+            self._since[part] = stable[part], since, first
             self.longest = max(self.longest, now - since)
+            self.longest_with_outages = max(self.longest_with_outages, now - first)
 
 
 class Reader:
@@ -172,16 +176,27 @@ class Sent:
     """What really lies in the topic of chunks.
 
     Attributes:
-        times: Append times in ms by key, in order of offset.
+        times: (offset, append time in ms) of all records by key, garbage too: a key has one partition.
         garbage: Places (partition, offset) by number of the garbage.
         hashes: SHA-256 of the distinct values.
         count: Records.
     """
 
-    times: dict[bytes, list[int]] = field(default_factory=dict)
+    times: dict[bytes | None, list[tuple[int, int]]] = field(default_factory=dict)
     garbage: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     hashes: set[bytes] = field(default_factory=set)
     count: int = 0
+
+    def parted(self, key: bytes | None, grace: int, *, before: int | None = None) -> bool:
+        """Whether two neighbours of a key lie so far apart that its request may have closed in between.
+
+        Args:
+            key: Of the request.
+            grace: Shortest time in ms after which a request may close before its next chunk.
+            before: Only those up to this offset; default all.
+        """
+        times = [at for offset, at in sorted(self.times.get(key, ())) if before is None or offset <= before]
+        return any(later - earlier >= grace for earlier, later in pairwise(accumulate(times, max)))
 
 
 async def chunks(bootstrap_servers: str, topic: str, *, partitions: int, header: str) -> Sent:
@@ -192,10 +207,10 @@ async def chunks(bootstrap_servers: str, topic: str, *, partitions: int, header:
     async for each in everything(reader._consumer("read_committed"), parts):
         sent.count += 1
         number = dict(each.headers).get(header)
+        sent.times.setdefault(each.key, []).append((each.offset, each.timestamp))
         if number is not None:
             sent.garbage.setdefault(int(number), []).append((each.partition, each.offset))
         else:
-            sent.times.setdefault(each.key, []).append(each.timestamp)
             sent.hashes.add(sha256(each.value or b"").digest())
     return sent
 

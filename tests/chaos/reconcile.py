@@ -1,7 +1,9 @@
 """The generator's ledger against what was read: missing, double, different, and the same for the dead letters.
 
-The last revision of a request must say what was sent. A revision may exist only where the chunks themselves came too
-late for their request, by the append times of the topic. Imports the siblings and the standard library.
+The last revision of a request must say what was sent. A revision, or a chunk refused as late, may exist only where the
+chunks themselves came too late for their request, by the append times of the topic (CONTRACT §4): an outage outlasted
+the grace. What a record must say without a chunk that was rightly refused follows from the ledger again. Imports the
+siblings and the standard library.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any, Final
 
 from tests.chaos.garbage import Garbage
@@ -92,7 +93,10 @@ def reconcile(
         records=sum(map(len, records.values())),
         unsent=ledger.chunks - len(sent.hashes),
     )
-    refused = Counter(letter.key for letter in dead if letter.reason == "late" and HEADER not in letter.headers)
+    refused: dict[bytes | None, set[bytes]] = {}
+    for letter in dead:
+        if _late(letter, sent, grace):
+            refused.setdefault(letter.key, set()).add(letter.value or b"")
     for request_id, expected in ledger.requests.items():
         seen = records.get(request_id, ())
         if not seen:
@@ -100,25 +104,25 @@ def reconcile(
             result.find(f"missing {request_id}")
             continue
         key = request_id.encode()
-        stretched = _stretched(sent.times.get(key, ()), grace)
-        _compare(result, request_id, expected, seen, refused=refused[key] if stretched else 0, stretched=stretched)
+        view = expected
+        if late := refused.get(key):
+            result.refused_late += 1
+            view = ledger.without(request_id, late)
+        _compare(result, request_id, view, seen, parted=sent.parted(key, grace))
     for request_id in records.keys() - ledger.requests.keys():
         result.unexpected += len(records[request_id])
         result.find(f"unexpected record of {request_id}")
-    late = {key.decode() for key, times in sent.times.items() if key and _stretched(times, grace)}
-    _garbage(result, ledger.garbage, sent, dead, late)
+    _garbage(result, ledger.garbage, sent, dead, grace)
     return result
 
 
-def _stretched(times: Sequence[int], grace: int) -> bool:
-    """Whether two neighbours are so far apart that the request may have closed in between."""
-    ordered = sorted(times)
-    return any(later - earlier >= grace for earlier, later in pairwise(ordered))
+def _late(letter: DeadLetter, sent: Sent, grace: int) -> bool:
+    """Whether it is a good chunk, refused after its request may have closed."""
+    good = letter.reason == "late" and HEADER not in letter.headers
+    return good and sent.parted(letter.key, grace, before=letter.source[1])
 
 
-def _compare(
-    result: Result, request_id: str, expected: Json, seen: Sequence[Record], *, refused: int, stretched: bool
-) -> None:
+def _compare(result: Result, request_id: str, expected: Json, seen: Sequence[Record], *, parted: bool) -> None:
     counts = Counter(record.revision for record in seen)
     repeated = sum(counts.values()) - len(counts)
     if repeated:
@@ -127,10 +131,6 @@ def _compare(
         result.find(f"duplicate {request_id} at (partition, offset, revision) {places}")
     last = max(seen, key=lambda record: record.revision)
     wrong = sorted(name for name in expected if expected[name] != last.view[name])
-    if refused and last.view["complete"] and last.view["chunk_count"] + refused == expected["chunk_count"]:
-        # Closed whole without its index 0, which may or may not exist; when it came, nothing could be added any more.
-        result.refused_late += 1
-        wrong = []
     if not all(record.key_agrees and record.partition == record.source_partition for record in seen):
         wrong.append("key, header or partition")
     ids = {record.revision: record.record_id for record in seen}
@@ -138,7 +138,7 @@ def _compare(
         wrong.append("supersedes")
     if last.revision:
         result.revised += 1
-        if not stretched:
+        if not parted:
             wrong.append("revised though every chunk came in time")
     if wrong:
         result.different += 1
@@ -146,9 +146,7 @@ def _compare(
         result.find(f"different {request_id} revision {last.revision}: {wrong} {values}")
 
 
-def _garbage(
-    result: Result, ledger: Mapping[int, Garbage], sent: Sent, dead: Sequence[DeadLetter], late: set[str]
-) -> None:
+def _garbage(result: Result, ledger: Mapping[int, Garbage], sent: Sent, dead: Sequence[DeadLetter], grace: int) -> None:
     """Each place of garbage in the topic has one dead letter, and nothing else has one."""
     by_place: dict[tuple[int, int], list[DeadLetter]] = {}
     for letter in dead:
@@ -159,7 +157,7 @@ def _garbage(
             result.unsent += 1
         for place in places:
             found = by_place.pop(place, [])
-            if not found and not (bad.request_id is not None and bad.request_id in late):
+            if not found and not _became_a_repeat(bad, place, sent, grace):
                 result.garbage_missing += 1
                 result.find(f"no dead letter of garbage {number} ({bad.reason}) at {place}")
             result.garbage_duplicate += max(0, len(found) - 1)
@@ -168,10 +166,15 @@ def _garbage(
                     result.garbage_different += 1
                     result.find(f"dead letter at {place} is {letter.reason}, garbage {number} is {bad.reason}")
     for place, letters in by_place.items():
-        if letters[0].reason == "late" and len(letters) == 1 and (letters[0].key or b"").decode() in late:
+        if len(letters) == 1 and _late(letters[0], sent, grace):
             continue
         result.dead_unexpected += len(letters)
         result.find(f"unexpected dead letter {letters[0].reason} at {place}")
+
+
+def _became_a_repeat(bad: Garbage, place: tuple[int, int], sent: Sent, grace: int) -> bool:
+    """Whether it contradicts a chunk of a request that may have closed by then: such a repeat is only counted."""
+    return bad.request_id is not None and sent.parted(bad.key, grace, before=place[1])
 
 
 def _differs(letter: DeadLetter, bad: Garbage, number: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from tests.chaos.streams import MAKERS, Json, Made, Piece, Request, chat, digest
@@ -22,8 +22,14 @@ MILLISECONDS: Final = 40
 """Between two chunks, in payload time."""
 
 
-def request(draw: random.Random, request_id: str) -> Request:
-    """A request with its fate; the same draws make the same one."""
+def request(draw: random.Random, request_id: str, *, refused: Collection[bytes] = ()) -> Request:
+    """A request with its fate; the same draws make the same one.
+
+    Args:
+        draw: Of this request alone.
+        request_id: Its id.
+        refused: Values of chunks that its record must do without.
+    """
     fate = draw.choices([name for _, name in FATES], [share for share, _ in FATES])[0]
     maker = draw.choices([make for _, make in MAKERS], [share for share, _ in MAKERS])[0]
     made = chat(draw) if fate == "fallback" else maker(draw)
@@ -43,10 +49,13 @@ def request(draw: random.Random, request_id: str) -> Request:
     if made.request is not None:
         envelopes[0]["raw_request"] = made.request
     kept = [number for number in range(len(sent)) if number != lost]
-    expected = _expected(made, [sent[number] for number in kept], fate, labels)
+    chunks = [json.dumps(envelopes[number], ensure_ascii=draw.random() < 0.5).encode() for number in kept]
+    shown = [number for number, chunk in zip(kept, chunks, strict=True) if chunk not in refused]
+    if shown[0]:  # the lowest one that is left says who pays
+        labels = next((envelopes[number]["labels"] for number in shown if "labels" in envelopes[number]), {})
+    expected = _expected(made, [sent[number] for number in shown], fate, labels)
     if lost is not None:
         expected |= {"complete": False, "missing_indexes": [[lost, lost]]}
-    chunks = [json.dumps(envelopes[number], ensure_ascii=draw.random() < 0.5).encode() for number in kept]
     order = {number: place for place, number in enumerate(kept)}
     groups = [[order[number] for number in group if number in order] for group in groups if group]
     return Request(request_id, chunks, expected, groups)

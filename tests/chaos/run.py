@@ -1,6 +1,6 @@
 """A round of chaos: load on, faults in, everything read and reconciled.
 
-    python -m tests.chaos.run --seed 7 --minutes 10 [--faults kill,pause] [--brokers 3] [--control] [--json FILE]
+    python -m tests.chaos.run --seed 7 --minutes 10 [--faults kill,pause] [--brokers 3] [--grace 3] [--json [FILE]]
 
 Imports the siblings, `pipeline.ops` and `pipeline.settings`.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import resource
 import sys
 import tempfile
 import time
@@ -21,15 +22,26 @@ from typing import Any, Final
 
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
-from tests.chaos.faults import CORE, FAULTS, Stage, deck
+from tests.chaos.faults import CORE, FAULTS, deck, play
 from tests.chaos.garbage import MAX_CHUNK_BYTES
 from tests.chaos.generator import HEADER, Ledger, Sender, plan
 from tests.chaos.kafka import ProxiedCluster
 from tests.chaos.proxy import Proxies
 from tests.chaos.reader import Reader, chunks
 from tests.chaos.reconcile import reconcile
-from tests.chaos.report import Report
+from tests.chaos.report import Report, Verdict
+from tests.chaos.scenarios import broker_gone_holds, changelog_deleted_holds
+from tests.chaos.stage import Stage, until
 from tests.chaos.workers import Fleet
+
+PROGRESS_SECONDS: Final = 15.0
+"""Between two lines that say how far a round is."""
+
+START_SECONDS: Final = 15.0
+"""Faults begin when every worker has come up, or after this."""
+
+SCENARIO_MINUTES: Final = 5.0
+"""From this length on a round is followed by the scenarios that need a stage of their own, and by its control."""
 
 PER_SECOND: Final = 400.0
 GRACE: Final = 15_000
@@ -59,7 +71,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Begin the report."""
-        self.report = Report(self.seed, self.minutes, self.brokers, self.control)
+        self.report = Report(self.seed, self.minutes, self.brokers, self.control, self.faults)
 
 
 async def chaos(options: Options) -> Report:
@@ -104,7 +116,11 @@ async def _play(stage: Stage, options: Options) -> None:
     sender = Sender(servers, settings.chunk_topic)
     started = time.monotonic()
     stage.fleet.start()
-    background = [asyncio.create_task(reader.run()), asyncio.create_task(stage.fleet.supervise())]
+    background = [
+        asyncio.create_task(reader.run()),
+        asyncio.create_task(stage.fleet.supervise()),
+        asyncio.create_task(_progress(options, ledger, reader, sender, stage)),
+    ]
     try:
         sends = plan(options.seed, ledger, seconds=options.minutes * 60, per_second=options.per_second)
         sending = asyncio.create_task(sender.run(sends))
@@ -120,7 +136,8 @@ async def _play(stage: Stage, options: Options) -> None:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
     report.plan = ledger.plan.hexdigest()[:16]
-    report.longest_wait, report.resent = reader.waits.longest, sender.again
+    report.longest_wait, report.longest_wait_with_outages = reader.waits.longest, reader.waits.longest_with_outages
+    report.resent = sender.again
     _tell(stage, report)
 
 
@@ -128,14 +145,33 @@ async def _faults(stage: Stage, options: Options, sending: asyncio.Task[None]) -
     """Faults in turn for as long as chunks are sent."""
     if not options.faults:
         return
-    for name, draw, rest in deck(options.seed, options.faults):
+    started = time.monotonic()
+    await until(lambda: stage.seen("assigned") >= len(stage.fleet.workers), START_SECONDS)
+    for name, seed, rest in deck(options.seed, options.faults):
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(sending), rest)
         if sending.done():
             return
-        say(f"{name}")
-        await FAULTS[name](stage, draw)
-        stage.count(name)
+        try:
+            turn = await play(stage, name, seed, at=time.monotonic() - started, over=sending.done)
+        except Exception as error:  # noqa: BLE001 (the round fails, but what it found is still worth telling)
+            stage.notes.append(f"{name} broke off: {type(error).__name__}: {error}")
+            continue
+        effect = "" if turn.effect else "without effect, "
+        say(f"{name} {effect}{turn.seconds:g} s{f', {turn.tries} tries' if turn.tries > 1 else ''}")
+
+
+async def _progress(options: Options, ledger: Ledger, reader: Reader, sender: Sender, stage: Stage) -> None:
+    """Say now and then how far the round is, until cancelled."""
+    started = time.monotonic()
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        minutes = (time.monotonic() - started) / 60
+        say(
+            f"{minutes:.1f} min, load until {options.minutes:g}  {sender.acknowledged:,} sent  "
+            f"{len(ledger.requests):,} requests  {len(reader.records):,} with a record  {len(stage.turns)} faults  "
+            f"readers held back {reader.waits.longest:.1f} s at most"
+        )
 
 
 async def _last_records(
@@ -156,7 +192,8 @@ async def _last_records(
 def _tell(stage: Stage, report: Report) -> None:
     """What the workers said of themselves."""
     fleet = stage.fleet
-    report.faults = dict(sorted(stage.counts.items()))
+    report.turns = stage.turns
+    report.memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     report.exits = {str(status): count for status, count in sorted(fleet.exits.items())}
     report.late_leaves, report.notes = fleet.late_leaves, stage.notes
     report.fenced = stage.fenced()
@@ -164,6 +201,24 @@ def _tell(stage: Stage, report: Report) -> None:
     for worker in fleet.everyone:
         lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines() if worker.log.exists() else []
         report.refused += [line for line in lines if line.startswith(("REFUSED", "Traceback"))]
+
+
+async def _verdicts(seed: int) -> list[Verdict]:
+    """What needs a stage of its own, and the negative control."""
+    verdicts = []
+    for scenario in (broker_gone_holds, changelog_deleted_holds, control_holds):
+        say(scenario.__name__)
+        verdicts.append(await scenario(seed))
+    return verdicts
+
+
+async def control_holds(seed: int) -> Verdict:
+    """The negative control: records sent outside the transaction must be caught by the same reader."""
+    report = await chaos(
+        Options(seed=seed, minutes=0.12, faults=(), per_second=200, grace=5_000, workers=1, control=True)
+    )
+    caught = not report.passed and report.result.duplicate > 0
+    return Verdict("records outside the transaction", caught, f"{report.result.duplicate} doubles caught")
 
 
 def say(line: str) -> None:
@@ -178,8 +233,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--faults", default=None, help=f"names with commas: {','.join(FAULTS)}")
     parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--grace", type=float, default=GRACE / 1_000, help="finish_grace in s; short: chunks come late")
     parser.add_argument("--control", action="store_true", help="records outside the transaction: must fail")
-    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--scenarios", action=argparse.BooleanOptionalAction, default=None, help="default: if long")
+    parser.add_argument("--json", type=Path, nargs="?", const=Path("-"), default=None, help="default: below the table")
     parser.add_argument("--home", type=Path, default=None, help="directory that is kept, with the workers' logs")
     told = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers die here; what matters is in the report
@@ -188,7 +245,11 @@ def main() -> int:
     if unknown := set(names) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}")
     options = Options(told.seed, told.minutes, names, told.brokers, control=told.control, home=told.home)
+    options.grace = int(told.grace * 1_000)
     report = asyncio.run(chaos(options))
+    wanted = told.minutes >= SCENARIO_MINUTES if told.scenarios is None else told.scenarios
+    if wanted and not told.control:
+        report.scenarios = asyncio.run(_verdicts(told.seed))
     report.give(told.json)
     return 0 if report.passed else 1
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +16,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
-from tests.chaos.faults import Stage
-from tests.chaos.generator import HEADER, Ledger, Send, Sender
+from tests.chaos.generator import HEADER, Ledger, Send, Sender, own_draw
 from tests.chaos.kafka import ProxiedCluster
 from tests.chaos.proxy import Proxies
 from tests.chaos.reader import Reader, chunks
 from tests.chaos.reconcile import Result, reconcile
+from tests.chaos.report import Verdict
 from tests.chaos.requests import request
+from tests.chaos.stage import Stage, until
 from tests.chaos.workers import Fleet
 
 REQUESTS: Final = 40
@@ -60,8 +59,8 @@ async def broker_gone(seed: int) -> Result:
     What is in the log came in time, so that it must be in the one record of its request: had anything expired while no
     broker answered, it would come as a revision.
     """
-    draw, ledger = random.Random(seed), Ledger()
-    made = [request(draw, f"gone-{seed}-{number}") for number in range(REQUESTS)]
+    ledger, names = Ledger(seed), [f"gone-{seed}-{number}" for number in range(REQUESTS)]
+    made = [request(own_draw(seed, name), name) for name in names]
     ledger.requests = {each.request_id: each.expected for each in made}
     ledger.chunks = sum(len(each.chunks) for each in made)
     halves: list[list[Send]] = [[], []]
@@ -98,14 +97,29 @@ async def broker_gone(seed: int) -> Result:
     return reconcile(ledger, sent, reader.records, reader.dead, grace=WINDOW)
 
 
+async def broker_gone_holds(seed: int) -> Verdict:
+    """Nothing expires while no broker answers, for three windows with requests open."""
+    result = await broker_gone(seed)
+    shown = f"{result.requests} open requests, {result.records} records, {result.revised} revised"
+    return Verdict("broker gone for three windows", result.clean and result.requests == result.records, shown)
+
+
+async def changelog_deleted_holds(seed: int) -> Verdict:
+    """A worker refuses in one clear line to go on without its changelog, and nothing is sent again."""
+    without, empty, records = await changelog_deleted(seed)
+    refused = len(without) == 1 and "no topic" in without[0] and len(empty) == 1 and "changelog is gone" in empty[0]
+    once = bool(records) and set(records.values()) == {1}
+    shown = f"{'refused' if refused else 'not refused'}, {len(records)} records, {'once' if once else 'more than once'}"
+    return Verdict("changelog deleted", refused and once, shown)
+
+
 async def changelog_deleted(seed: int) -> tuple[list[str], list[str], Mapping[str, int]]:
     """A ledger whose changelog is deleted: what a worker says, then what it says once there is an empty one again.
 
     Returns:
         Lines in which it refuses to start without the topic, and with an empty one; and records by request.
     """
-    draw = random.Random(seed)
-    made = [request(draw, f"lost-{seed}-{number}") for number in range(REQUESTS)]
+    made = [request(own_draw(seed, name), name) for name in (f"lost-{seed}-{number}" for number in range(REQUESTS))]
     async with stage(seed, workers=1) as on:
         settings, worker = on.settings, on.fleet.workers[0]
         reader = Reader(
@@ -152,8 +166,5 @@ async def _send(settings: Settings, sends: list[Send]) -> None:
 
 async def _until(holds: Callable[[], bool], what: str) -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {SECONDS:g} s in vain: {what}")
-        await asyncio.sleep(0.1)
+    if not await until(holds, SECONDS):
+        raise AssertionError(f"waited {SECONDS:g} s in vain: {what}")

@@ -47,6 +47,9 @@ class Worker:
         self.options: dict[str, Any] = {**OPTIONS, **options}
         self.process: subprocess.Popen[bytes] | None = None
         self.wanted = False
+        self.late_leaves = 0
+        self._events: dict[str, list[dict[str, Any]]] = {}
+        self._read = 0
 
     def start(self, *, prefix: tuple[str, ...] = ()) -> None:
         """Start a process; `prefix` is a program that starts it."""
@@ -101,6 +104,7 @@ class Worker:
         self.signal(signal.SIGTERM)
         in_time = await self.ended(LEAVE_SECONDS + 1)  # a second for the interpreter to end
         if not in_time:
+            self.late_leaves += 1
             await self.kill()
         return in_time
 
@@ -109,15 +113,17 @@ class Worker:
         shutil.rmtree(self.settings.data_dir, ignore_errors=True)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Log events of a name, over all lives."""
-        found = []
+        """Log events of a name, over all lives; what was read before is not read again."""
         if self.log.exists():
-            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("{") and line.endswith("}") and f'"{name}"' in line:
+            with self.log.open("rb") as log:
+                log.seek(self._read)
+                whole, end, _ = log.read().rpartition(b"\n")
+            self._read += len(whole) + len(end)
+            for line in whole.decode(errors="replace").splitlines():
+                if line.startswith("{") and line.endswith("}"):
                     event = json.loads(line)
-                    if event["event"] == name:
-                        found.append(event)
-        return found
+                    self._events.setdefault(event["event"], []).append(event)
+        return self._events.get(name, [])
 
 
 class Fleet:
@@ -130,7 +136,6 @@ class Fleet:
         self._settings, self._home, self._options = settings, home, dict(options or {})
         self.workers = [self.add(f"worker-{number}") for number in range(size)]
         self.exits: Counter[int] = Counter()
-        self.late_leaves = 0
         self.guests: list[Worker] = []
 
     def add(self, name: str, **options: Any) -> Worker:
@@ -155,6 +160,11 @@ class Fleet:
             await asyncio.sleep(RESTART_SECONDS)
 
     @property
+    def late_leaves(self) -> int:
+        """How often SIGTERM took too long."""
+        return sum(worker.late_leaves for worker in (*self.workers, *self.guests))
+
+    @property
     def everyone(self) -> list[Worker]:
         """Workers and guests, each log once."""
         return list({worker.log: worker for worker in (*self.workers, *self.guests)}.values())
@@ -166,8 +176,7 @@ class Fleet:
 
     async def terminate(self) -> None:
         """SIGTERM to all at once."""
-        for left in await asyncio.gather(*(worker.terminate() for worker in self.workers)):
-            self.late_leaves += not left
+        await asyncio.gather(*(worker.terminate() for worker in self.workers))
 
     async def kill(self) -> None:
         """SIGKILL to all, guests too."""

@@ -57,6 +57,26 @@ async def consume(servers: str, count: int) -> list[bytes]:
         await consumer.stop()
 
 
+async def abandon(servers: str, seconds: float) -> float:
+    """Leave a transaction open, its timeout 1 s; after so long the readers were let on, at most `seconds`."""
+    producer = AIOKafkaProducer(bootstrap_servers=servers, transactional_id="gone", transaction_timeout_ms=1_000)
+    await producer.start()
+    reader = AIOKafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed")
+    await reader.start()
+    part, started = TopicPartition(TOPIC, 0), time.monotonic()
+    try:
+        await producer.begin_transaction()
+        await (await producer.send(TOPIC, b"never committed"))
+        while (await reader.end_offsets([part]))[part] == 0:
+            if time.monotonic() - started > seconds:
+                break
+            await asyncio.sleep(0.1)
+        return time.monotonic() - started
+    finally:
+        await reader.stop()
+        await producer.stop()
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Home of a cluster."""
@@ -178,3 +198,9 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_vanished_producer_holds_readers_back_for_little_more_than_its_timeout(cluster: Cluster) -> None:
+    """Kafka's own default would look for it every 10 s only."""
+    asyncio.run(create(cluster.bootstrap_servers, 1))
+    assert asyncio.run(abandon(cluster.bootstrap_servers, 20.0)) < 5.0

@@ -35,6 +35,9 @@ COMMON: Final = {
     # a loaded machine or a slow disk costs a healthy broker its session.
     "broker.session.timeout.ms": "6000",
     "broker.heartbeat.interval.ms": "1000",
+    # The coordinator looks for transactions past their timeout every 10 s by default: an owner that vanished would hold
+    # read_committed readers back for up to twice its timeout.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # The cleaner's 128 MiB by default would be a quarter of the heap.
     "log.cleaner.dedupe.buffer.size": str(16 << 20),
     "num.network.threads": "2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,32 @@ def test_a_signal_ends_the_wait_for_kafka(tmp_path: Path, monkeypatch: pytest.Mo
         return await worker.run()
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_a_signal_ends_the_wait_for_a_broker_that_never_answers(tmp_path: Path) -> None:
+    """It accepts connections and is silent: a request to it would outlast the 10 s that an orchestrator allows."""
+
+    async def scenario() -> tuple[int, float]:
+        connected = asyncio.Event()
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(mute, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            silent = replace(config(tmp_path), client={"bootstrap_servers": [f"127.0.0.1:{port}"]})
+            worker = _Worker(silent, tmp_path, drain=False)
+            running = asyncio.ensure_future(worker.run())
+            await asyncio.wait_for(connected.wait(), 10)
+            started = time.monotonic()
+            worker._on_signal(signal.SIGTERM)
+            return await running, time.monotonic() - started
+
+    status, seconds = asyncio.run(scenario())
+    assert status == 0
+    assert seconds < 5
 
 
 def test_topics_that_break_a_promise_are_no_reason_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
