@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import InitPIDHandler
@@ -56,6 +57,8 @@ HOOKS: list[tuple[Any, str, str]] = [
     (Fetcher._set_error, "d29810f3f509481f", "delivery: errors lie in _records"),
     (FetchResult.getall, "3e717e30de5068d5", "delivery: the position follows what was taken"),
     (PartitionRecords._unpack_records, "b803e6d46480732c", "delivery: the position passes control records"),
+    (GroupCoordinator.need_rejoin, "61ae72b2a3110943", "membership.place_of"),
+    (GroupCoordinator.coordinator_dead, "ba1eda0254af8dfe", "membership.place_of"),
     (TopicPartitionState.seek, "c20b56d7ba7b2872", "delivery: a seek drops what was fetched ahead"),
     (App._new_transport, "42db531312dd776f", "app.EngineApp"),
     (App._on_partitions_revoked, "d5c895bbe57dc73a", "app.create_app: the last checkpoint runs inside the rebalance"),
