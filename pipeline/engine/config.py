@@ -44,6 +44,8 @@ class Timing:
     """Records wait and the position stands still: read again; after `stalls` of these the process ends."""
     fenced: float = 30.0
     """After being fenced the group has so long to tell us of the new owner, else the process ends."""
+    outside: float = 90.0
+    """The group may keep us waiting so long: two rebalances and a session; what lasts longer needs a new start."""
     leave: float = 9.0
     """From SIGTERM to the end, whatever hangs: orchestrators allow 10 s."""
     blocked: float = 60.0

@@ -20,6 +20,7 @@ from faust.types import TP, ConsumerMessage
 
 from pipeline.engine.config import MIB
 from pipeline.engine.loop import loop_factory
+from pipeline.engine.membership import OUTSIDE, Place, place_of
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.records import LeanFetches
 
@@ -207,6 +208,11 @@ class BatchConsumer(driver.Consumer):
     async def start_chain(self, tp: TP, offset: int, chain: int) -> None:
         """Seek a partition; batches fetched from there on carry `chain`."""
         await self._thread.start_chain(tp, offset, chain)
+
+    def place(self) -> Place:
+        """In the group; read from another thread than the client's, which is only looking."""
+        consumer = self._thread._consumer
+        return OUTSIDE if consumer is None else place_of(consumer)
 
     async def perform_seek(self) -> None:
         """After a rebalance: also our partitions; wraps faust.transport.consumer.Consumer.perform_seek."""

@@ -133,7 +133,7 @@ class Restore:
             ends = await self._ends(consumer)
             if ends.requests.begin == ends.requests.end and ends.committed:
                 raise self._lost(ends.committed)
-            await self.transactions.fence()
+            await self._fence()
             failpoint("restore.after_init")
             # Until the fence an owner that still lived could go on: what was seen before may lie behind its position.
             ends = await self._ends(consumer)
@@ -182,6 +182,16 @@ class Restore:
         requests, markers, source = (Bounds(begins[tp], ends[tp]) for tp in logs)
         origin = await self._config.origin.offset(consumer, self.source, begin=source.begin, end=source.end)
         return Ends(requests, markers, source, await consumer.committed(self.source), origin)
+
+    async def _fence(self) -> None:
+        """InitProducerId; aiokafka looks for a coordinator that is gone for ever."""
+        seconds = self._config.timing.restore
+        try:
+            async with asyncio.timeout(seconds):
+                await self.transactions.fence()
+        except TimeoutError as error:
+            text = f"no transaction coordinator answered for {seconds:g} s"
+            raise BrokerFault(text, topic=self.source.topic, partition=self.number) from error
 
     async def _begin(self, ends: Ends) -> Reading:
         """Write the fence row, and decide whether the local store is used."""

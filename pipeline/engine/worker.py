@@ -12,15 +12,17 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 
 from pipeline.engine import seam
 from pipeline.engine.app import EngineApp, create_app
 from pipeline.engine.config import Config, Timing, configure
+from pipeline.engine.delivery import BatchConsumer
 from pipeline.engine.failpoint import arm_from
 from pipeline.engine.loop import loop_factory
+from pipeline.engine.membership import watch
 from pipeline.engine.noise import LIBRARY, on_loop_error, quiet
 from pipeline.engine.origin import Origin
 from pipeline.engine.preflight import Cluster, preflight
@@ -170,10 +172,13 @@ class _Worker:
         log.info("starting", ledger=self._config.group, partitions=cluster.partitions, data_dir=self._directory)
         worker.spinner = None
         running: asyncio.Future[Any] = asyncio.create_task(worker.start())
-        waits: list[asyncio.Future[Any]] = [asyncio.create_task(self._stop.wait())]
+        member = asyncio.create_task(watch(cast("BatchConsumer", app.consumer), self._config.timing.outside))
+        waits: list[asyncio.Future[Any]] = [asyncio.create_task(self._stop.wait()), member]
         if self._drain:
             waits.append(asyncio.create_task(_drained(app)))
         await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
+        if member.done():
+            app.engine.fail(member.exception() or RuntimeError("nobody watches the group any more"))
         for each in waits:
             each.cancel()
         crash = app.crash_reason or worker.crash_reason

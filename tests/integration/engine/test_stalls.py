@@ -20,7 +20,9 @@ from tests.chaos.proxy import Proxies, Proxy
 from tests.integration.engine.harness import (
     QUICK,
     SECONDS,
+    Stream,
     Worker,
+    committed,
     expectations,
     interleaved,
     own,
@@ -127,6 +129,28 @@ async def _silenced(settings: Settings, cluster: ProxiedCluster, log: Path, gate
     finally:
         for worker in workers:
             worker.kill()
+
+
+def test_a_worker_whose_group_has_no_coordinator_says_so_and_ends(
+    brisk: Settings, tmp_path: Path, cluster: ProxiedCluster
+) -> None:
+    """It has no chunks, and so no checkpoint that could fail; aiokafka would try for ever without a word."""
+
+    async def scenario() -> None:
+        async with Proxies(cluster.doors) as proxies:
+            settings = await coordinated(brisk, cluster, "group")
+            with running(settings, tmp_path / "log", timing={**QUICK, "outside": 12.0}) as worker:
+                direct = settings.model_copy(update={"bootstrap_servers": cluster.bootstrap_servers})
+                await send(direct, interleaved([Stream("only", ("a ", "b "))], together=1, seed=1))
+                await committed(direct, direct.record_topic, at_least=1)
+                door = proxies.doors[SILENT - 1]
+                door.refuse(refusing=True)
+                door.cut()
+                assert await asyncio.to_thread(worker.wait) == 70
+                assert len(worker.events("not in the group, trying")) == 1
+                assert "did not take this worker in" in worker.wait_for("worker ends")["error_text"]
+
+    asyncio.run(scenario())
 
 
 async def coordinated(settings: Settings, cluster: ProxiedCluster, role: str) -> Settings:

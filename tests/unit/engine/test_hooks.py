@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import InitPIDHandler
@@ -61,6 +62,8 @@ HOOKS: list[tuple[Any, str, str]] = [
     (PartitionRecords._contains_abort_marker, "17e9ad2322ef4e0a", "records.LeanRecords"),
     (FetchResult.check_assignment, "b5340df67e3f330f", "records.LeanRecords"),
     (Fetcher._proc_fetch_request, "59bf948fff47eed5", "records.LeanFetches"),
+    (GroupCoordinator.need_rejoin, "61ae72b2a3110943", "membership.place_of"),
+    (GroupCoordinator.coordinator_dead, "ba1eda0254af8dfe", "membership.place_of"),
     (TopicPartitionState.seek, "c20b56d7ba7b2872", "delivery: a seek drops what was fetched ahead"),
     (App._new_transport, "42db531312dd776f", "app.EngineApp"),
     (App._on_partitions_revoked, "d5c895bbe57dc73a", "app.create_app: the last checkpoint runs inside the rebalance"),

@@ -316,6 +316,18 @@ def test_a_restore_that_stands_still_is_given_up(bench: Bench) -> None:
         bench.restore()
 
 
+def test_a_coordinator_that_never_answers_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The producer's client would look for it without an end, and nobody would know."""
+
+    async def silent(_: transaction_module.Transactions) -> None:
+        await asyncio.Event().wait()
+
+    bench.config = replace(bench.config, timing=replace(bench.config.timing, restore=0.05))
+    monkeypatch.setattr(transaction_module.Transactions, "fence", silent)
+    with pytest.raises(BrokerFault, match=r"no transaction coordinator answered for 0\.05 s"):
+        bench.restore()
+
+
 def test_the_end_of_the_source_is_read_behind_the_fence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner that still lived could go on until it was fenced: its position is no sign of a topic made anew."""
     bench.logs.checkpoint(70)

@@ -1,0 +1,93 @@
+"""A worker that the group does not take in says so, and in the end it makes place for a new start."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.engine import membership as module
+from pipeline.engine.membership import OUTSIDE, Place, place_of, watch
+from pipeline.errors import BrokerFault
+
+OUT = Place(joined=False, generation=7)
+
+
+class Answers:
+    """Whether we are in, turn by turn; after the last answer the test is over."""
+
+    def __init__(self, text: str) -> None:
+        """`+` is in, `-` is out, `*` is out again after having been in since the last turn."""
+        self.left, self.generation = list(text), 1
+
+    def place(self) -> Place:
+        """The next answer."""
+        if not self.left:
+            raise EOFError
+        answer = self.left.pop(0)
+        self.generation += answer == "*"
+        return Place(answer == "+", self.generation)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Turns that last no time; what is said."""
+    said: list[str] = []
+
+    async def turn(_: float) -> None:
+        return None
+
+    monkeypatch.setattr(asyncio, "sleep", turn)
+    monkeypatch.setattr(
+        module,
+        "log",
+        SimpleNamespace(info=lambda text, **_: said.append(text), warning=lambda text, **_: said.append(text)),
+    )
+    return said
+
+
+def test_who_is_kept_out_for_too_long_ends() -> None:
+    """One turn more than the patience, without an interruption."""
+    with pytest.raises(BrokerFault, match="did not take this worker in for 20 s"):
+        asyncio.run(watch(Answers("-" * 15 + "+" + "-" * 21), 20))
+
+
+def test_who_was_in_between_two_looks_is_not_kept_out() -> None:
+    """A group that is joined by many, one after another, is never quiet for long."""
+    with pytest.raises(EOFError):
+        asyncio.run(watch(Answers(("-" * 15 + "*") * 5), 20))
+
+
+def test_a_rebalance_is_not_worth_a_word(quick: list[str]) -> None:
+    """Being out for a while is how a group works."""
+    with pytest.raises(EOFError):
+        asyncio.run(watch(Answers("+" + "-" * 9 + "+" + "-" * 9 + "+"), 20))
+
+    assert quick == []
+
+
+def test_a_longer_wait_is_said_once_and_its_end_too(quick: list[str]) -> None:
+    """One line each."""
+    with pytest.raises(EOFError):
+        asyncio.run(watch(Answers("-" * 18 + "+++"), 20))
+
+    assert quick == ["not in the group, trying", "in the group again"]
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "subscription", "expected"),
+    [(1, "s", Place(joined=True, generation=7)), (None, "s", OUT), (1, None, OUTSIDE), (1, "rejoin", OUT)],
+    ids=["in", "no coordinator", "no subscription", "has to join again"],
+)
+def test_in_the_group_is_who_has_nothing_to_do_for_it(coordinator: Any, subscription: Any, expected: Place) -> None:
+    """A consumer without a partition is in as well."""
+    consumer = SimpleNamespace(
+        _coordinator=SimpleNamespace(
+            coordinator_id=coordinator, generation=7, need_rejoin=lambda given: given == "rejoin"
+        ),
+        _subscription=SimpleNamespace(subscription=subscription),
+    )
+
+    assert place_of(consumer) == expected
