@@ -26,6 +26,7 @@ from pipeline.settings import Settings, client
 
 REQUESTS = len(streams())
 DEADLINE = 120.0
+HEARD_SECONDS = 10.0
 ACCIDENT = re.compile(
     r"^  2 accident  worker killed at chunk 990, \d+ requests open … restarted, state restored in \d+\.\d s, "
     r"next record \d+\.\d s after the kill$",
@@ -56,13 +57,18 @@ def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def demo_topics(kafka: str) -> set[str]:
-    """Topics of demos on a Kafka."""
+    """Topics of demos on a Kafka, once the brokers have heard of those that were deleted; which may take a moment."""
 
     async def ask() -> set[str]:
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
         await admin.start()
         try:
-            return {name for name in await admin.list_topics() if name.startswith("demo-")}
+            deadline = time.monotonic() + HEARD_SECONDS
+            while True:
+                left = {name for name in await admin.list_topics() if name.startswith("demo-")}
+                if not left or time.monotonic() > deadline:
+                    return left
+                await asyncio.sleep(0.1)
         finally:
             await admin.close()
 
