@@ -22,8 +22,8 @@ PEERS: Final = ("streamledger", "kafka-streams", "quixstreams", "consume", "plai
 
 @click.command(
     help=f"{COMMANDS['bench']} It brings its own Kafka. Exit 1 if a participant comes to no end or, with the full "
-    "loads, a figure misses its target. Without --scenario it measures throughput beside the peers; the other scenarios "
-    "measure the worker alone, and --only, --peer, --chunks, --rounds and --quix-python are not theirs.",
+    "loads, a figure misses its target. Without --scenario it measures throughput beside the peers; the others measure "
+    "the worker alone, and --only, --peer, --chunks, --rounds and --quix-python are not theirs.",
     epilog=examples(
         "streamledger bench",
         "streamledger bench --quick --only 10k",

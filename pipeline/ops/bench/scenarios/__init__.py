@@ -1,4 +1,4 @@
-"""Measurements beyond throughput: latency, bytes, memory, restore, expiry, scaling and partitions, each with its target.
+"""Measurements beyond throughput: latency, bytes, memory, restore, expiry, partitions, scaling; each with targets.
 
 `survey` is the public face. `figure` is what a scenario finds, `ground` is what it stands on, `feed` fills topics at a
 pace, `watch` sees records and their delay; the others are one scenario each. May import what `pipeline.ops.bench` may.

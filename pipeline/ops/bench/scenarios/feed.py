@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -86,7 +87,7 @@ class Feed:
         while (passed := time.monotonic() - began) < seconds:
             due = int(passed * rate) - (self.sent - first)
             if due > 0:
-                await self.send(next(pieces) for _ in range(min(due, BURST)))
+                await self.send(islice(pieces, min(due, BURST)))
                 await self.flush()
             await asyncio.sleep(0 if due > BURST else TICK_SECONDS)
         return (self.sent - first) / passed

@@ -107,8 +107,7 @@ class Worker:
     def events(self, name: str) -> list[dict[str, Any]]:
         """What it logged under a name, in order."""
         lines = (line for line in self.process.output().splitlines() if line.startswith("{") and f'"{name}"' in line)
-        found = [event for line in lines if (event := _parsed(line)).get("event") == name]
-        return found
+        return [event for line in lines if (event := _parsed(line)).get("event") == name]
 
     @property
     def ready(self) -> bool:

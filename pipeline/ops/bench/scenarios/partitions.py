@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pipeline.ops.bench.load import PARTITIONS
-from pipeline.ops.bench.scenarios.feed import endless, feeding
+from pipeline.ops.bench.load import PARTITIONS, Load
+from pipeline.ops.bench.scenarios.feed import endless, feeding, waves
 from pipeline.ops.bench.scenarios.figure import Outcome, percentile
 from pipeline.ops.bench.scenarios.ground import Ground
 from pipeline.ops.bench.scenarios.watch import watching
@@ -17,10 +17,12 @@ MANY: Final = 40
 CHUNKS: Final = 20
 WARM_SECONDS: Final = 2.0
 GROWTH_TARGET: Final = 15.0
+INTERVAL: Final = 200
+"""Between two checkpoints of one partition of the smaller run, ms."""
 
 
 class Run(NamedTuple):
-    """One run: CPU µs a chunk, transactions and chunks a second, delays in ms."""
+    """One run: CPU µs a chunk, transactions and chunks a second, delays in ms; 0 where no record was waited for."""
 
     cpu: float
     transactions: float
@@ -43,19 +45,42 @@ async def partitions(ground: Ground) -> list[Outcome]:
 
 
 async def scaling(ground: Ground) -> list[Outcome]:
-    """Ten times the partitions and requests; a checkpoint interval ten times as long keeps the transactions equal."""
-    opened, interval = ground.pick(2_000, 500, 50), ground.settings.checkpoint_interval
+    """Ten times the partitions and requests; a checkpoint interval ten times as long keeps the transactions equal.
+
+    No request ends meanwhile: a record that waits would bring its checkpoint forward, and more partitions would then
+    mean more transactions.
+    """
+    opened = ground.pick(2_000, 500, 50)
     outcome = Outcome(
         "scaling", f"{PARTITIONS} → {MANY} partitions, {opened:,} → {10 * opened:,} open, {_rate(ground):,} chunks/s"
     )
-    few = await _run(ground, "scaling1", PARTITIONS, opened, interval)
-    many = await _run(ground, "scaling10", MANY, 10 * opened, min(60_000, 10 * interval))
+    few = await _open(ground, "scaling1", PARTITIONS, opened, INTERVAL)
+    many = await _open(ground, "scaling10", MANY, 10 * opened, 10 * INTERVAL)
     outcome.add("processor time a chunk, more", 100 * (many.cpu / few.cpu - 1), "%", GROWTH_TARGET)
     for name, run in (("once", few), ("ten times", many)):
         outcome.add(f"{name}: processor time a chunk", run.cpu, "µs")
         outcome.add(f"{name}: transactions", run.transactions, "a second")
         outcome.add(f"{name}: rate held", run.rate, "chunks/s")
     return [outcome]
+
+
+async def _open(ground: Ground, name: str, count: int, opened: int, interval: int) -> Run:
+    """Chunks of requests that do not end."""
+    stage = await ground.stage(name, partitions=count, checkpoint_interval=interval)
+    seconds, rate = ground.pick(30, 12, 6), _rate(ground)
+    warm = WARM_SECONDS + opened / rate
+    chunks = int((seconds + warm) * rate / opened) + 10
+    async with ground.worker(stage) as worker, feeding(stage.settings) as feed:
+        pieces = waves(Load("", opened, chunks, opened))
+        with ground.steps.step(name, f"{name}: {count} partitions, {opened:,} open, {rate:,} chunks/s"):
+            await feed.paced(pieces, rate, warm)
+            before, sent = worker.process.cost().cpu, feed.sent
+            reached = await feed.paced(pieces, rate, seconds)
+            await feed.settle()
+            await worker.caught_up(120.0)
+            used, taken = worker.process.cost().cpu - before, feed.sent - sent
+        done = await worker.stop()
+    return Run(1e6 * used / taken, done["checkpoints"] / (seconds + warm), reached, 0.0, 0.0)
 
 
 def _rate(ground: Ground) -> int:

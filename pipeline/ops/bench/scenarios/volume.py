@@ -19,8 +19,9 @@ from pipeline.ops.bench.scenarios.watch import watching
 FRAGMENT: Final = 16 << 10
 """Bytes of audio in a chunk."""
 SEED: Final = 4
-SLICE: Final = 200
-"""Chunks between two looks at the producer."""
+RATE: Final = 1_000
+"""Chunks a second, 22 MB: slow enough that requests stay open over several checkpoints."""
+TINY_RATE: Final = 25
 PUT_TARGET: Final = 0.85
 """Bytes for each byte of chunks: base64 is kept as bytes, so 0.75 and what surrounds it."""
 GROWTH_TARGET: Final = 5.0
@@ -59,14 +60,15 @@ async def volume(ground: Ground) -> list[Outcome]:
 
 
 async def _run(ground: Ground, name: str, requests: int, opened: int, chunks: int) -> Costs:
-    """Requests while the worker runs; it takes them as fast as they come."""
+    """Requests at a fixed rate while the worker runs."""
     stage = await ground.stage(name)
     async with ground.worker(stage) as worker, watching(stage.settings) as watch, feeding(stage.settings) as feed:
         text = f"bytes: {requests:,} requests of {chunks} chunks"
         with ground.steps.step(name, text, total=requests * chunks) as advance:
             pieces = noise(requests, opened, chunks)
-            while part := [piece for _, piece in zip(range(SLICE), pieces, strict=False)]:
-                await feed.send(part)
+            rate = TINY_RATE if ground.tiny else RATE
+            while feed.sent < requests * chunks:
+                await feed.paced(pieces, rate, min(1.0, (requests * chunks - feed.sent) / rate))
                 advance(feed.sent)
             await feed.settle()
             await watch.until(requests, 300.0)
