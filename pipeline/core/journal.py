@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.head import Head
+from pipeline.core.rest import rest, wake
 from pipeline.core.restore import segment_head
 from pipeline.core.rows import Row, Rows
 from pipeline.core.segment import (
@@ -43,6 +44,7 @@ class Journal:
     def touch(self, head: Head) -> None:
         """Note that a head changed."""
         if not head.dirty:
+            wake(head)
             head.dirty = True
             self._touched.append(head)
 
@@ -87,7 +89,7 @@ class Journal:
         for value in pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size):
             self._pending[segment_key(key, head.segments)] = value
             head.segments += 1
-        head.chunks, head.offsets, head.fresh = [], [], {}
+        rest(head)
         head.saved_size, head.dirty = head.size, False
 
     def clear(self, request_id: bytes, segments: int) -> None:

@@ -77,7 +77,12 @@ def test_scenarios_are_passed_on(
 ) -> None:
     """In their order, with size and rate; the throughput is not measured then."""
     made: list[Survey] = []
-    monkeypatch.setattr(bench, "survey", lambda _, choice, **__: made.append(choice) or 0)
+
+    def take(_: Settings, choice: Survey, *, as_json: bool) -> int:
+        made.append(choice)
+        return int(as_json)
+
+    monkeypatch.setattr(bench, "survey", take)
     monkeypatch.setattr("pipeline.log.configure", lambda **_: None)
 
     assert invoke("bench", *arguments).exit_code == 0

@@ -46,7 +46,7 @@ async def expiry(ground: Ground) -> list[Outcome]:
                 await feed.paced(others, OTHERS[2], 1.0)
             over = time.time() * 1_000
             await feed.settle()
-            await watch.until(count + len(feed.appended), 60.0)
+            await worker.records(watch, count + len(feed.appended), 60.0)
             await worker.caught_up(60.0)
             after = await worker.resident()
         done = await worker.stop()

@@ -22,6 +22,7 @@ from pipeline.errors import FoundProblem
 from pipeline.ops.bench.load import PARTITIONS
 from pipeline.ops.bench.peer import PEERS, WORKER, Stage
 from pipeline.ops.bench.process import Participant
+from pipeline.ops.bench.scenarios.watch import Watch
 from pipeline.ops.broker import Cluster
 from pipeline.ops.demo.progress import Steps
 from pipeline.ops.topics import create, definitions
@@ -127,6 +128,14 @@ class Worker:
             if time.monotonic() > deadline:
                 raise FoundProblem(f"{text} in {seconds:g} s")
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def records(self, watch: Watch, count: int, seconds: float) -> None:
+        """Wait until so many requests have their record.
+
+        Raises:
+            FoundProblem: They don't in time, or the worker ended.
+        """
+        await self.until(lambda: len(watch.arrived) >= count, seconds, f"{count:,} records were not there")
 
     async def caught_up(self, seconds: float) -> None:
         """Wait until everything in the chunk topic stands behind a checkpoint.

@@ -97,7 +97,7 @@ async def _run(ground: Ground, name: str, count: int, opened: int, interval: int
             before, sent = worker.process.cost().cpu, feed.sent
             reached = await feed.paced(pieces, rate, seconds)
             await feed.settle()
-            await watch.until(len(feed.appended), 120.0)
+            await worker.records(watch, len(feed.appended), 120.0)
             used, taken = worker.process.cost().cpu - before, feed.sent - sent
         done = await worker.stop()
     delays = watch.delays(feed.appended)

@@ -71,7 +71,7 @@ async def _run(ground: Ground, name: str, requests: int, opened: int, chunks: in
                 await feed.paced(pieces, rate, min(1.0, (requests * chunks - feed.sent) / rate))
                 advance(feed.sent)
             await feed.settle()
-            await watch.until(requests, 300.0)
+            await worker.records(watch, requests, 300.0)
         device = worker.process.cost().written
         done = await worker.stop()
     changelog, _ = topic_bytes(ground.cluster, name + "-", stage.settings.record_topic)

@@ -38,18 +38,6 @@ class Watch:
                 for record in records:
                     self.arrived.setdefault(record.key, now)
 
-    async def until(self, count: int, seconds: float) -> None:
-        """Wait until so many requests have their record.
-
-        Raises:
-            FoundProblem: They don't in time.
-        """
-        deadline = time.monotonic() + seconds
-        while len(self.arrived) < count:
-            if time.monotonic() > deadline:
-                raise FoundProblem(f"{len(self.arrived):,} of {count:,} records are there after {seconds:g} s")
-            await asyncio.sleep(0.05)
-
     def delays(self, appended: Mapping[bytes, int], *, since: float = 0.0, until: float = 1e18) -> list[float]:
         """From the append of a request's last chunk to its record, ms, of those appended in a span of time.
 
