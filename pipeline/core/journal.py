@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.head import Head
+from pipeline.core.rest import rest, wake
 from pipeline.core.restore import run_head, segment_head
 from pipeline.core.rows import Row, Rows
 from pipeline.core.segment import (
@@ -48,6 +49,7 @@ class Journal:
     def touch(self, head: Head) -> None:
         """Note that a head changed."""
         if not head.dirty:
+            wake(head)
             head.dirty = True
             self._touched.append(head)
 
@@ -93,13 +95,11 @@ class Journal:
             for value in pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size):
                 self._pending[prefix + head.segments.to_bytes(4, "big")] = value
                 head.segments += 1
-            head.fresh = {}
         else:
             value = pack_run(run_head(head), head.chunks, head.offsets)
             self._pending[prefix + head.segments.to_bytes(4, "big")] = value
             head.segments += 1
-        head.chunks.clear()
-        head.offsets.clear()
+        rest(head)
         head.saved_size, head.dirty, head.changed = head.size, False, False
 
     def clear(self, request_id: bytes, segments: int) -> None:

@@ -190,7 +190,11 @@ class Engine:
         failpoint("assign.after")
         self.ready = revocations == self._revocations
         log.info(
-            "assigned", partitions=sorted(assigned), seconds=round(time.monotonic() - started, 3), ready=self.ready
+            "assigned",
+            partitions=sorted(assigned),
+            seconds=round(time.monotonic() - started, 3),
+            ready=self.ready,
+            store_bytes=self._store.memory.used,
         )
         return self.ready
 
@@ -327,5 +331,5 @@ class Engine:
                 totals[name] = totals.get(name, 0) + value
         totals["open"] = sum(task.partition.open_count for task in self.tasks.values())
         totals["partitions"] = len(self.tasks)
-        totals["store_bytes"] = self._store.memory.used
+        totals["store_bytes"], totals["put_bytes"] = self._store.memory.used, self._store.memory.put
         return totals

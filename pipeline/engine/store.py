@@ -82,6 +82,7 @@ class Memory:
 
     def __init__(self, cache: int = CACHE_BYTES, buffers: int = BUFFER_BYTES) -> None:
         """Sizes in bytes; write buffers count against the cache."""
+        self.put = 0  # bytes handed to all databases since the start
         self._cache = Cache(cache)
         self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(buffers, False, self._cache)  # noqa: FBT003 (rocksdict takes positions only)
 
@@ -126,6 +127,7 @@ class Database:
             self._db = Rdict(str(path), memory.options())
         except Exception as error:
             raise OurFault(f"can't open the store {path}", hint=_first_line(error)) from error
+        self._memory = memory
         self._unlogged = WriteOptions()
         self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # the stub calls this attribute a method
         self._flushed = time.monotonic()
@@ -177,6 +179,7 @@ class Database:
         for key, value in markers:
             put(key, value)
         put(META_KEY, _pack(meta))
+        self._memory.put += batch.size_in_bytes()
         try:
             self._db.write(batch, self._unlogged)
             self._flush_sometimes()

@@ -190,6 +190,7 @@ class _Worker:
 
     async def _leave(self, app: EngineApp, worker: EngineWorker, running: asyncio.Future[Any]) -> None:
         """Last checkpoints, leave the group; whatever of Faust hangs after that is left behind (FAUST R3)."""
+        log.info("leaving", **app.engine.figures())
         try:
             async with asyncio.timeout(self._config.timing.leave):
                 await worker.stop()

@@ -77,6 +77,10 @@ class Participant:
         """What it has used so far."""
         return _total(_session(self.pid))
 
+    def resident(self) -> int:
+        """Bytes of memory that it and its helpers occupy now."""
+        return sum(_named(pid, "status", "VmRSS:") << 10 for pid in _session(self.pid))
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End it in order, then at once what of its session is left."""
         if self._process is None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from pipeline.ops import bench
-from pipeline.ops.bench import Choice
+from pipeline.ops.bench import Choice, Survey
 from pipeline.settings import Settings
 
 Invoke = Callable[..., Result]
@@ -60,5 +60,45 @@ def test_options_are_passed_on(invoke: Invoke, calls: list[Any]) -> None:
 @pytest.mark.parametrize("arguments", [("--only", "7"), ("--peer", "nobody"), ("--rounds", "0"), ("--chunks", "1")])
 def test_what_can_not_be_run_is_bad_usage(invoke: Invoke, calls: list[Any], arguments: tuple[str, ...]) -> None:
     """Exit 2, and nothing is started."""
+    assert invoke("bench", *arguments).exit_code == 2
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "survey"),
+    [
+        (("--scenario", "memory", "--scenario", "latency", "--quick"), Survey(("latency", "memory"), quick=True)),
+        (("--scenario", "all", "--rate", "500"), Survey((), rate=500)),
+    ],
+    ids=["two", "all"],
+)
+def test_scenarios_are_passed_on(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], survey: Survey
+) -> None:
+    """In their order, with size and rate; the throughput is not measured then."""
+    made: list[Survey] = []
+
+    def take(_: Settings, choice: Survey, *, as_json: bool) -> int:
+        made.append(choice)
+        return int(as_json)
+
+    monkeypatch.setattr(bench, "survey", take)
+    monkeypatch.setattr("pipeline.log.configure", lambda **_: None)
+
+    assert invoke("bench", *arguments).exit_code == 0
+    assert made == [survey]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--scenario", "memory", "--only", "200"),
+        ("--scenario", "memory", "--scenario", "throughput"),
+        ("--rate", "500"),
+    ],
+    ids=["load", "mixed", "rate"],
+)
+def test_options_of_the_other_kind_are_bad_usage(invoke: Invoke, calls: list[Any], arguments: tuple[str, ...]) -> None:
+    """Nothing is measured that was not asked for."""
     assert invoke("bench", *arguments).exit_code == 2
     assert calls == []

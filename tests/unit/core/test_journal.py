@@ -6,6 +6,7 @@ from pipeline.core.admission import admit
 from pipeline.core.head import Head
 from pipeline.core.journal import Journal
 from pipeline.core.policy import Policy
+from pipeline.core.rest import wake
 from pipeline.core.rows import MemoryRows, Row, Snapshot
 from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head, unpack_scalars
 from pipeline.errors import InvariantBroken
@@ -16,7 +17,8 @@ POLICY = Policy()
 
 
 def grow(head: Head, *indexes: int) -> Head:
-    """Admit plain chunks."""
+    """Admit plain chunks, as to a head that was touched before."""
+    wake(head)
     for index in indexes:
         value = encoded(chat(index, f"{index}"))
         admit(head, decode(value), 0, index, len(value), POLICY)
@@ -82,7 +84,8 @@ def test_writing_empties_the_head() -> None:
 
     journal.write(head)
 
-    assert (head.chunks, head.offsets, head.fresh, head.dirty, head.saved_size) == ([], [], {}, False, head.size)
+    assert [len(held) for held in (head.chunks, head.offsets, head.fresh)] == [0, 0, 0]
+    assert (head.dirty, head.saved_size) == (False, head.size)
 
 
 def test_a_head_is_touched_once() -> None:

@@ -11,6 +11,7 @@ from pipeline.core.identity import Slot
 from pipeline.core.journal import Journal
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
+from pipeline.core.rest import wake
 from pipeline.core.restore import SHARED, flat, head_of, merge, segment_head, settle_run
 from pipeline.core.rows import MemoryRows, Snapshot
 from pipeline.core.segment import (
@@ -92,6 +93,7 @@ def test_a_head_comes_back_from_plain_segments(cuts: list[int], first: int) -> N
     head, rows, start = Head("r-1", CHAT, now=0, offset=0), MemoryRows(), 0
     journal = Journal(rows)
     for end in [*cuts, len(chunks)]:
+        wake(head)
         for offset, document in enumerate(chunks[start:end], start):
             value = encoded(document)
             admit(head, decode(value), 5 * offset, offset, len(value), POLICY)

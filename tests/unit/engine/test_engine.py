@@ -56,7 +56,7 @@ class Faust:
 class Store:
     """A store that opens nothing."""
 
-    memory = SimpleNamespace(used=0)
+    memory = SimpleNamespace(used=0, put=0)
 
     def close_database(self, partition: int) -> None:
         """Nothing was opened."""
