@@ -50,7 +50,6 @@ class Record:
     record_id: str
     supersedes: str | None
     view: Json
-    value_hash: str
     key_agrees: bool
     source_partition: int
 
@@ -243,7 +242,6 @@ def record(each: Any) -> Record:
         record_id=told["record_id"],
         supersedes=told["supersedes"],
         view=view(told),
-        value_hash=sha256(each.value).hexdigest(),
         key_agrees=each.key == told["request_id"].encode() and headers["record_id"] == told["record_id"].encode(),
         source_partition=told["source"]["partition"],
     )

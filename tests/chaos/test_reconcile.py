@@ -50,7 +50,7 @@ class Topic:
 
     def result(self, view: Json, *, revisions: int = 1) -> Result:
         """Reconcile with records of which each says `view`."""
-        record = Record(0, 0, self.made.request_id, 0, "id-0", None, view, "", key_agrees=True, source_partition=0)
+        record = Record(0, 0, self.made.request_id, 0, "id-0", None, view, key_agrees=True, source_partition=0)
         records = [
             replace(
                 record, revision=number, record_id=f"id-{number}", supersedes=f"id-{number - 1}" if number else None
