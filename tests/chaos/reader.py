@@ -69,6 +69,9 @@ class DeadLetter:
 class Waits:
     """How long each partition's last stable offset stood still below its end."""
 
+    looks: int = 0
+    blind: float = 0.0
+    """Seconds in which no broker told."""
     longest: float = 0.0
     longest_with_outages: float = 0.0
     """The same with the time in which no broker told where the partition ends."""
@@ -79,6 +82,7 @@ class Waits:
         """Note a look at all partitions at monotonic time `now`."""
         blind = now - self._looked if self._looked and now - self._looked > BLIND_SECONDS else 0.0
         self._looked = now
+        self.looks, self.blind = self.looks + 1, self.blind + blind
         for part, end in ends.items():
             offset, since, first = self._since.get(part, (-1, now, now))
             if stable[part] >= end:

@@ -94,6 +94,21 @@ def test_a_chunk_refused_in_time_is_found() -> None:
     assert result.dead_unexpected == 2
 
 
+def test_an_image_without_its_end_leaves_the_stream_unfinished() -> None:
+    """Where the finished form of a picture was refused as late, its preview is shown and nothing says `completed`."""
+    names = (f"picture-{number}" for number in range(500))
+    made = next(made for made in (request(own_draw(SEED, name), name) for name in names) if _pictures(made) > 1)
+    ended = next(chunk for chunk in made.chunks if b"image_generation.completed" in chunk and b"is_final" not in chunk)
+    without = Ledger(SEED).without(made.request_id, {ended})
+    assert made.expected["finish_reason"] == "completed"
+    assert without["finish_reason"] is None
+    assert without["images"] != made.expected["images"]
+
+
+def _pictures(made: Request) -> int:
+    return len(made.expected["images"] or ()) if made.expected["status"] == "success" else 0
+
+
 @pytest.mark.parametrize(("pause", "different"), [(GRACE, 0), (GRACE - 1, 1)])
 def test_a_revision_needs_a_pause(pause: int, different: int) -> None:
     """A second revision is right only where chunks came after their request may have closed."""
