@@ -148,7 +148,7 @@ def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Jso
         "text": _hash(joined.get("text")),
         "tools": calls or None,
         "audio": _hash(joined.get("audio")),
-        "transcript": _hash(joined.get("transcript")),
+        "transcript": _hash(joined.get("whole transcript", joined.get("transcript"))),
         "items": None if "item0" not in joined else [digest(joined["item0"])],
         "images": [[int(slot[5:]), digest(data)] for slot, data in sorted(joined.items()) if slot[:5] == "image"]
         or None,

@@ -105,6 +105,15 @@ def test_an_image_without_its_end_leaves_the_stream_unfinished() -> None:
     assert without["images"] != made.expected["images"]
 
 
+def test_a_transcript_is_whole_if_its_end_repeats_it() -> None:
+    """The closing event has the text of deltas that were refused as late, too."""
+    names = (f"speech-{number}" for number in range(500))
+    tried = (request(own_draw(SEED, name), name) for name in names)
+    made = next(made for made in tried if made.expected["transcript"] and made.expected["status"] == "success")
+    without = Ledger(SEED).without(made.request_id, {made.chunks[0]})
+    assert without["transcript"] == made.expected["transcript"]
+
+
 def _pictures(made: Request) -> int:
     return len(made.expected["images"] or ()) if made.expected["status"] == "success" else 0
 
