@@ -13,8 +13,8 @@ from pipeline.engine.failpoint import NAMES
 from tests.chaos.stage import Stage, fenced, settled, takeover, until
 from tests.chaos.workers import LEAVE_SECONDS, TIMING, Worker
 
-OPEN: Final = ("after_begin", "after_send", "after_delivery", "before_commit")
-"""Points of a checkpoint at which its transaction is open."""
+OPEN: Final = ("after_send", "after_offsets", "after_delivery", "before_commit")
+"""Points of a checkpoint at which its transaction is open at the broker, not in the client alone."""
 
 POINTS: Final = sorted(name for name in NAMES if not name.endswith("_drop"))
 """Markers are dropped by the hour, and no round lasts one."""

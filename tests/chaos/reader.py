@@ -50,7 +50,6 @@ class Record:
     record_id: str
     supersedes: str | None
     view: Json
-    value_hash: str
     key_agrees: bool
     source_partition: int
 
@@ -70,6 +69,9 @@ class DeadLetter:
 class Waits:
     """How long each partition's last stable offset stood still below its end."""
 
+    looks: int = 0
+    blind: float = 0.0
+    """Seconds in which no broker told."""
     longest: float = 0.0
     longest_with_outages: float = 0.0
     """The same with the time in which no broker told where the partition ends."""
@@ -80,6 +82,7 @@ class Waits:
         """Note a look at all partitions at monotonic time `now`."""
         blind = now - self._looked if self._looked and now - self._looked > BLIND_SECONDS else 0.0
         self._looked = now
+        self.looks, self.blind = self.looks + 1, self.blind + blind
         for part, end in ends.items():
             offset, since, first = self._since.get(part, (-1, now, now))
             if stable[part] >= end:
@@ -243,7 +246,6 @@ def record(each: Any) -> Record:
         record_id=told["record_id"],
         supersedes=told["supersedes"],
         view=view(told),
-        value_hash=sha256(each.value).hexdigest(),
         key_agrees=each.key == told["request_id"].encode() and headers["record_id"] == told["record_id"].encode(),
         source_partition=told["source"]["partition"],
     )

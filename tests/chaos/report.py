@@ -47,6 +47,8 @@ class Report:
     refused: list[str] = field(default_factory=list)
     longest_wait: float = 0.0
     longest_wait_with_outages: float = 0.0
+    looks: int = 0
+    blind_seconds: float = 0.0
     resent: int = 0
     memory_mib: int = 0
     notes: list[str] = field(default_factory=list)
@@ -126,6 +128,7 @@ class Report:
             ("SIGTERM that took over 10 s", self.late_leaves),
             ("readers held back at most", f"{self.longest_wait:.1f} s"),
             ("... counting broker outages too", f"{self.longest_wait_with_outages:.1f} s"),
+            ("... looks, seconds without an answer", f"{self.looks}, {self.blind_seconds:.0f}"),
             ("memory of generator and reader", f"{self.memory_mib} MiB"),
             *((name, f"{'holds' if holds else 'FAILED'}: {shown}") for name, holds, shown in self.scenarios),
             ("outcome", "passed" if self.passed else "FAILED"),

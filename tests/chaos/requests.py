@@ -17,6 +17,7 @@ FATES: Final = ((0.80, "ended"), (0.06, "abandoned"), (0.05, "gap"), (0.05, "fai
 """Share of each fate."""
 
 ERROR: Final = {"type": "server_error", "message": "the provider went away"}
+PICTURE_ENDED: Final = "image_generation.completed"
 TEAMS: Final = ("search", "support", "mobile")
 MILLISECONDS: Final = 40
 """Between two chunks, in payload time."""
@@ -136,7 +137,7 @@ def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Jso
         "model": "m-1",
         "labels": labels,
         "status": "error" if failed else "success" if whole else "incomplete",
-        "finish_reason": "error" if failed else made.finish if whole else None,
+        "finish_reason": "error" if failed else made.finish if whole and _pictures_ended(shown) else None,
         "complete": whole or failed,
         "missing_indexes": [],
         "chunk_count": len(sent),
@@ -147,11 +148,17 @@ def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Jso
         "text": _hash(joined.get("text")),
         "tools": calls or None,
         "audio": _hash(joined.get("audio")),
-        "transcript": _hash(joined.get("transcript")),
+        "transcript": _hash(joined.get("whole transcript", joined.get("transcript"))),
         "items": None if "item0" not in joined else [digest(joined["item0"])],
         "images": [[int(slot[5:]), digest(data)] for slot, data in sorted(joined.items()) if slot[:5] == "image"]
         or None,
     }
+
+
+def _pictures_ended(pieces: Sequence[Piece]) -> bool:
+    """Whether every image that is shown has its completed event; true of streams without images."""
+    ended = {piece.image for piece in pieces if piece.body.get("response", {}).get("type", "").endswith(PICTURE_ENDED)}
+    return all(piece.image is None or piece.image in ended for piece in pieces)
 
 
 def _joined(pieces: Sequence[Piece]) -> dict[str, Any]:

@@ -137,6 +137,7 @@ async def _play(stage: Stage, options: Options) -> None:
         await asyncio.gather(*background, return_exceptions=True)
     report.plan = ledger.plan.hexdigest()[:16]
     report.longest_wait, report.longest_wait_with_outages = reader.waits.longest, reader.waits.longest_with_outages
+    report.looks, report.blind_seconds = reader.waits.looks, reader.waits.blind
     report.resent = sender.again
     _tell(stage, report)
 

@@ -173,7 +173,7 @@ def transcription(draw: random.Random) -> Made:
     ]
     made = Made("audio.transcription", pieces, None, tokens(draw, ("input_tokens", "output_tokens")))
     done = {"type": "transcript.text.done", "text": "".join(parts), "usage": {"type": "tokens", **(made.usage or {})}}
-    pieces.append(Piece({"response": done}))
+    pieces.append(Piece({"response": done}, ("whole transcript", done["text"])))
     return made
 
 

@@ -50,7 +50,7 @@ class Topic:
 
     def result(self, view: Json, *, revisions: int = 1) -> Result:
         """Reconcile with records of which each says `view`."""
-        record = Record(0, 0, self.made.request_id, 0, "id-0", None, view, "", key_agrees=True, source_partition=0)
+        record = Record(0, 0, self.made.request_id, 0, "id-0", None, view, key_agrees=True, source_partition=0)
         records = [
             replace(
                 record, revision=number, record_id=f"id-{number}", supersedes=f"id-{number - 1}" if number else None
@@ -92,6 +92,30 @@ def test_a_chunk_refused_in_time_is_found() -> None:
     result = topic.result(dict(without))
     assert result.different == 1
     assert result.dead_unexpected == 2
+
+
+def test_an_image_without_its_end_leaves_the_stream_unfinished() -> None:
+    """Where the finished form of a picture was refused as late, its preview is shown and nothing says `completed`."""
+    names = (f"picture-{number}" for number in range(500))
+    made = next(made for made in (request(own_draw(SEED, name), name) for name in names) if _pictures(made) > 1)
+    ended = next(chunk for chunk in made.chunks if b"image_generation.completed" in chunk and b"is_final" not in chunk)
+    without = Ledger(SEED).without(made.request_id, {ended})
+    assert made.expected["finish_reason"] == "completed"
+    assert without["finish_reason"] is None
+    assert without["images"] != made.expected["images"]
+
+
+def test_a_transcript_is_whole_if_its_end_repeats_it() -> None:
+    """The closing event has the text of deltas that were refused as late, too."""
+    names = (f"speech-{number}" for number in range(500))
+    tried = (request(own_draw(SEED, name), name) for name in names)
+    made = next(made for made in tried if made.expected["transcript"] and made.expected["status"] == "success")
+    without = Ledger(SEED).without(made.request_id, {made.chunks[0]})
+    assert without["transcript"] == made.expected["transcript"]
+
+
+def _pictures(made: Request) -> int:
+    return len(made.expected["images"] or ()) if made.expected["status"] == "success" else 0
 
 
 @pytest.mark.parametrize(("pause", "different"), [(GRACE, 0), (GRACE - 1, 1)])
