@@ -33,6 +33,11 @@ LEAVES_WITHIN = 10.0
 PAUSES = ["apply.after", "checkpoint.before_begin", "checkpoint.before_offsets", "checkpoint.before_commit"]
 """Where a worker is stopped: with chunks folded, with a snapshot in hand, in the middle of its transaction."""
 
+UNHURRIED = {**QUICK, "checkpoint": 40.0, "transaction": 50.0}
+"""Of a worker whose checkpoint may last longer than its pause: only the broker can stop it."""
+
+REVOKING = ["revoke.before", "revoke.after_checkpoint", "revoke.after"]
+
 
 @pytest.mark.usefixtures("ledger_topics")
 def test_a_second_worker_takes_over_its_share_and_gives_it_back(brisk: Settings, tmp_path: Path) -> None:
@@ -82,9 +87,9 @@ def locked(settings: Settings, worker: str) -> list[int]:
 
 
 def test_the_first_commit_after_a_pause_fails(brisk: Settings, tmp_path: Path) -> None:
-    """Stopped past its session, wherever it is, and continued: what it had is not visible, and it starts afresh.
+    """Stopped past its session, wherever it is, and continued: the broker refuses it, and nothing it had is visible.
 
-    Its next commit is refused, and then it ends with status 70 or joins again.
+    It drops what it holds and joins again. (With the usual deadline of a checkpoint it would have ended before.)
     """
 
     async def scenario() -> None:
@@ -97,37 +102,59 @@ def test_the_first_commit_after_a_pause_fails(brisk: Settings, tmp_path: Path) -
 
 async def _pause(settings: Settings, point: str, tmp_path: Path) -> None:
     await create(client(settings), definitions(settings))
-    made = streams(60, seed=9)
+    made = streams(100, seed=9)
     sending = asyncio.create_task(send(settings, interleaved(made, together=20, seed=9), per_second=100))
-    first = Worker(settings, tmp_path / f"{point}-first", timing=QUICK, failpoints=f"{point}@5:stop")
-    second = None
+    first = Worker(settings, tmp_path / f"{point}-first", timing=UNHURRIED, failpoints=f"{point}@2:stop")
+    workers = [first]
     try:
         await asyncio.to_thread(first.wait_until_paused)
-        second = Worker(settings, tmp_path / f"{point}-second", timing=QUICK)
-        both = await asyncio.to_thread(second.wait_for, "assigned")
+        workers.append(Worker(settings, tmp_path / f"{point}-second", timing=QUICK))
+        both = await asyncio.to_thread(workers[1].wait_for, "assigned")
         assert len(both["partitions"]) == settings.partitions
         first.process.send_signal(signal.SIGCONT)
-        assert await asyncio.to_thread(_fenced, first), first.text()
+        await asyncio.to_thread(first.wait_for, "assigned", count=2)
+        assert _refused(first), first.text()
         await sending
         seen = await asyncio.to_thread(records, settings, at_least=len(made))
         assert expectations(made) == seen
     finally:
-        first.kill()
-        if second is not None:
-            second.kill()
+        for worker in workers:
+            worker.kill()
 
 
-def _fenced(worker: Worker) -> bool:
-    """Whether a worker that goes on after a pause is refused before it holds a partition again."""
-    before = len(worker.events("assigned"))
+def _refused(worker: Worker) -> bool:
+    """Whether the broker has told a worker that another one owns its partition."""
+    told = ("fenced, working set dropped", "fenced while releasing, working set dropped")
+    return any(worker.events(event) for event in told)
+
+
+def test_killed_while_a_rebalance_takes_its_partitions_a_worker_loses_nothing(brisk: Settings, tmp_path: Path) -> None:
+    """Before its last checkpoint, after it, and when all is given up: whoever joined takes all and goes on."""
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as kills:
+            for point in REVOKING:
+                kills.create_task(_killed(own(brisk, point.replace(".", "-")), point, tmp_path))
+
+    asyncio.run(scenario())
+
+
+async def _killed(settings: Settings, point: str, tmp_path: Path) -> None:
+    await create(client(settings), definitions(settings))
+    made = streams(60, seed=11)
+    sending = asyncio.create_task(send(settings, interleaved(made, together=20, seed=11), per_second=100))
+    first = Worker(settings, tmp_path / f"{point}-first", timing=QUICK, failpoints=point)
+    workers = [first]
     try:
-        worker.wait_for("assigned", count=before + 1)
-    except AssertionError:
-        return worker.process.poll() == 70
-    refused = worker.events("fenced while releasing, working set dropped") + worker.events(
-        "fenced, working set dropped"
-    )
-    return bool(refused)
+        await asyncio.to_thread(first.wait_for, "folded", count=3)
+        workers.append(Worker(settings, tmp_path / f"{point}-second", timing=QUICK))
+        assert await asyncio.to_thread(first.wait) == -signal.SIGKILL
+        await sending
+        seen = await asyncio.to_thread(records, settings, at_least=len(made))
+        assert expectations(made) == seen
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 def test_workers_restarted_in_turn_lose_no_progress(brisk: Settings, tmp_path: Path) -> None:
