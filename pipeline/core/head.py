@@ -86,6 +86,7 @@ class Head:
         The run of the main slot always begins at the top of its bounds, so that the next index is new by itself.
         """
         if slot == MAIN_RUN:
+            slot = MAIN_RUN  # one key for all heads
             if index == self.next_index:
                 self.next_index += 1
                 return True

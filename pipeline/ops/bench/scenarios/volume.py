@@ -22,6 +22,8 @@ SEED: Final = 4
 RATE: Final = 1_000
 """Chunks a second, 22 MB: slow enough that requests stay open over several checkpoints."""
 TINY_RATE: Final = 25
+PACE_SLACK: Final = 0.1
+"""Seconds added to the last stretch: one shorter than a tick would send nothing."""
 PUT_TARGET: Final = 0.85
 """Bytes for each byte of chunks: base64 is kept as bytes, so 0.75 and what surrounds it."""
 GROWTH_TARGET: Final = 5.0
@@ -68,7 +70,7 @@ async def _run(ground: Ground, name: str, requests: int, opened: int, chunks: in
             pieces = noise(requests, opened, chunks)
             rate = TINY_RATE if ground.tiny else RATE
             while feed.sent < requests * chunks:
-                await feed.paced(pieces, rate, min(1.0, (requests * chunks - feed.sent) / rate))
+                await feed.paced(pieces, rate, min(1.0, (requests * chunks - feed.sent) / rate + PACE_SLACK))
                 advance(feed.sent)
             await feed.settle()
             await worker.records(watch, requests, 300.0)
