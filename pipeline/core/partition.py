@@ -165,7 +165,7 @@ class Partition:
         if verdict is NEW:
             if head.due < head.queued:
                 head.queued = head.due
-                heapq.heappush(self._deadlines, (head.due, record.key or b""))
+                heapq.heappush(self._deadlines, (head.due, head.key))
         elif verdict is Verdict.CLOSED:
             self._freeze(head, closed)
         else:
@@ -194,7 +194,8 @@ class Partition:
                 self._journal.clear(key, marker.segments)
                 marker.segments = 0
                 self._closed.put(key, marker)
-            head = self._open[key] = Head(chunk.request_id, chunk.stream_type, now=now, offset=record.offset)
+            head = Head(chunk.request_id, chunk.stream_type, now=now, offset=record.offset)
+            self._open[head.key] = head  # one copy of the key for head, table and heap: there may be many heads
             head.traceparent = traceparent_of(record)
         if chunk.stream_type != head.stream_type:
             self._refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
@@ -390,6 +391,6 @@ class Partition:
         if head.closed_by is not None:
             self.closing[head.request_id] = head
             return
-        (self._gathering if head.revision else self._open)[key] = head
+        (self._gathering if head.revision else self._open)[head.key] = head
         head.queued = head.due
-        self._deadlines.append((head.due, key))
+        self._deadlines.append((head.due, head.key))
