@@ -1,10 +1,18 @@
 """The Kafka of a test run: started when the first test asks for it, on free ports, gone when the run ends."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from pipeline.ops.kafka import discover
+
+
+def pytest_configure() -> None:
+    """Signals mean what they mean at a terminal, even where the run was started by nohup or in the background."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+            signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session")

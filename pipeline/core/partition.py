@@ -129,7 +129,7 @@ class Partition:
                 continue
             try:
                 chunk = decode(value)
-                head = open_.get(key) if key is not None else None
+                head = open_.get(key or b"")
                 if (
                     head is None
                     or now >= head.due
@@ -150,8 +150,7 @@ class Partition:
             except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this chunk's request
                 self._quarantine(record, bug, closed)
         self.position = max(position, end)
-        self.pending += taken
-        self.pending_bytes += total
+        self.pending, self.pending_bytes = self.pending + taken, self.pending_bytes + total
         return closed
 
     def _enter(self, head: Head, record: Incoming, chunk: Chunk, now: int, closed: list[str]) -> None:
