@@ -73,7 +73,7 @@ class Config:
     max_pending_bytes: int = 64 * MIB
     """The same in bytes: what a restart at most folds again, and what chunks cost in memory until then."""
     sweep: int = 10_000
-    """Requests closed by time in one slice, and so in one transaction."""
+    """Requests closed by time in one transaction."""
     max_closing: int = 1_000
     """Closed requests of a partition that wait for the finalizer; above it nothing is fetched until it catches up."""
     batches_ahead: int = 2

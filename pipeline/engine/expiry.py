@@ -22,6 +22,9 @@ log = get_logger(__name__)
 ASK_SECONDS: Final = 0.5
 """An idle partition's end is asked for at most so often."""
 
+SLICE: Final = 200
+"""Requests of a partition closed by time at once: whoever closes next waits behind no more of them."""
+
 
 class Skew:
     """How far a broker's clock is from ours, as far as append times of our own rows prove it."""
@@ -48,17 +51,18 @@ class Expiry:
     def __init__(
         self, partition: Partition, tp: TopicPartition, watermarks: Watermarks, *, slack_ms: int, limit: int
     ) -> None:
-        """Take over a restored partition; `limit` is the most requests closed in one slice."""
+        """Take over a restored partition; `limit` is the most requests closed by time in one transaction."""
         self._partition, self._tp, self._watermarks = partition, tp, watermarks
-        self._slack, self._limit = slack_ms, limit
+        self._slack, self._limit, self._slice = slack_ms, limit, min(limit, SLICE)
         self._asked = 0.0
         self._alarmed = False
         self.skew = Skew(slack_ms)
 
     @property
     def room(self) -> bool:
-        """Whether another slice may be closed: one transaction must not get more than one."""
-        return len(self._partition.closing) + self._partition.waiting < self._limit
+        """Whether another slice may be closed: the finalizer is nearly through, and the transaction not yet full."""
+        closing = len(self._partition.closing)
+        return closing < self._slice and closing + self._partition.waiting < self._limit
 
     @property
     def stream_due(self) -> bool:
@@ -79,7 +83,7 @@ class Expiry:
     def by_stream(self) -> list[str]:
         """Close what is due by append time; the ids."""
         failpoint("expire.before")
-        closed = self._partition.expire(self._partition.clock, self._limit)
+        closed = self._partition.expire(self._partition.clock, self._slice)
         failpoint("expire.after")
         return closed
 
@@ -93,7 +97,9 @@ class Expiry:
         if end is None or end != self._partition.position:
             return []
         failpoint("expire.before")
-        closed = self._partition.expire(asked_at - self._slack, self._limit)
+        closed = self._partition.expire(asked_at - self._slack, self._slice)
+        if len(closed) == self._slice:
+            self._asked = 0.0  # there is more
         failpoint("expire.after")
         return closed
 

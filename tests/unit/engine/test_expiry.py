@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from aiokafka.structs import TopicPartition
 
-from pipeline.engine.expiry import ASK_SECONDS, Expiry, Skew
+from pipeline.engine.expiry import ASK_SECONDS, SLICE, Expiry, Skew
 
 HERE = TopicPartition("chunks", 0)
 SLACK = 5_000
@@ -161,3 +161,43 @@ def test_skew_is_what_the_append_time_proves(appended: int | None, ms: int) -> N
     skew.measure(1.0, 2.0, appended)
 
     assert (ms, True) == (skew.ms, skew.within)
+
+
+class Crowd(Working):
+    """A partition in which everything is due."""
+
+    def expire(self, now_ms: int, limit: int) -> list[str]:
+        """As many as are wanted."""
+        super().expire(now_ms, limit)
+        return [str(number) for number in range(limit)]
+
+
+def of_many(working: Working) -> Expiry:
+    """Expiry with the usual limit of a transaction."""
+    return Expiry(cast("Any", working), HERE, cast("Any", Marks(10)), slack_ms=SLACK, limit=10_000)
+
+
+def test_a_crowd_closes_in_slices(wall: list[float]) -> None:
+    """Whoever closes next waits for the finalizer behind one slice, not behind all that was abandoned at once."""
+    working = Crowd()
+    expire = of_many(working)
+    wall[0] = WALL + 60
+    working.clock = int(wall[0] * 1_000)
+
+    assert len(expire.by_stream()) == SLICE
+    assert len(asyncio.run(expire.by_wall())) == SLICE
+    assert (expire.stream_due, expire.wall_due(time.monotonic())) == (True, True)  # the next slice follows at once
+
+    working.closing = dict.fromkeys(map(str, range(SLICE)), object())
+
+    assert (expire.stream_due, expire.wall_due(time.monotonic() + 60)) == (False, False)
+
+
+@pytest.mark.parametrize(("waiting", "room"), [(9_999, True), (10_000, False)])
+def test_records_that_wait_fill_a_transaction(waiting: int, *, room: bool, wall: list[float]) -> None:
+    """Not a slice: over a backlog many wait, and abandoned requests must not wait for its end."""
+    working = Working()
+    working.waiting, working.clock = waiting, int(WALL * 1_000)
+    wall[0] = WALL
+
+    assert of_many(working).stream_due is room
