@@ -29,7 +29,6 @@ from schemas.chunk import StreamType
 
 AT_ONCE: Final = 0
 LATE: Final = "late"
-_PAIR: Final = 2
 EXPIRY: Final = "expiry"
 LIMIT: Final = "limit"
 
@@ -121,10 +120,6 @@ def has_gap(head: Head) -> bool:
 
 def missing(head: Head, attempt: int) -> list[list[int]]:
     """missing_indexes of the record: [first, last], for images [image_index, first, last]."""
-    head.flush_run()
-    run = head.seen.get(MAIN_RUN, ())
-    if attempt == 0 and len(head.seen) == 1 and len(run) == _PAIR and run[0] <= 1:
-        return []  # nearly always
     images = head.stream_type == StreamType.IMAGE
     return [
         [place, *gap] if images else list(gap)

@@ -43,11 +43,11 @@ class Head:
 
     __slots__ = (
         "anomalies", "attempt", "bare_final", "cause", "changed", "chunk_count", "chunks", "closed_at", "closed_by",
-        "conflicts",
-        "dirty", "done", "due", "duplicates", "error", "error_final", "error_index", "final", "first_closed_at",
-        "first_ms", "first_offset", "fresh", "images_total", "key", "last_ms", "last_offset", "next_index", "offsets",
-        "oldest", "plain", "poisoned", "queued", "repeats", "request_id", "revision", "run_start", "saved_size", "seen",
-        "seen_mask", "segments", "size", "stream_type", "terminal", "total_at", "traceparent", "truncated",
+        "conflicts", "dirty", "done", "due", "duplicates", "error", "error_final", "error_index", "final",
+        "first_closed_at", "first_ms", "first_offset", "fresh", "images_total", "key", "last_ms", "last_offset",
+        "next_index", "offsets", "oldest", "plain", "poisoned", "queued", "repeats", "request_id", "revision",
+        "run_start", "saved_size", "seen", "seen_mask", "segments", "size", "stream_type", "terminal", "total_at",
+        "traceparent", "truncated",
     )  # fmt: skip
 
     def __init__(self, request_id: str, stream_type: str, *, now: int, offset: int) -> None:
@@ -86,7 +86,6 @@ class Head:
         The run of the main slot always begins at the top of its bounds, so that the next index is new by itself.
         """
         if slot == MAIN_RUN:
-            slot = MAIN_RUN  # one key for all heads
             if index == self.next_index:
                 self.next_index += 1
                 return True

@@ -19,7 +19,6 @@ from pipeline.core.segment import (
     pack_run,
     pack_segments,
     segment_key,
-    segment_prefix,
     split_segment_key,
     unpack_chunks,
     unpack_head,
@@ -90,23 +89,21 @@ class Journal:
 
     def write(self, head: Head, *, kept: bool = False) -> None:
         """Write what a head holds as its next segment; `kept`: it is closed, and stays for a revision."""
-        size, prefix = head.size - head.saved_size, segment_prefix(head.key)
+        size = head.size - head.saved_size
         if head.changed or kept or size > MAX_SEGMENT or not head.offsets:
-            for value in pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size):
-                self._pending[prefix + head.segments.to_bytes(4, "big")] = value
-                head.segments += 1
+            values = pack_segments(segment_head(head, kept=kept), head.chunks, head.offsets, size)
         else:
-            value = pack_run(run_head(head), head.chunks, head.offsets)
-            self._pending[prefix + head.segments.to_bytes(4, "big")] = value
+            values = iter([pack_run(run_head(head), head.chunks, head.offsets)])
+        for value in values:
+            self._pending[segment_key(head.key, head.segments)] = value
             head.segments += 1
         rest(head)
         head.saved_size, head.dirty, head.changed = head.size, False, False
 
     def clear(self, request_id: bytes, segments: int) -> None:
         """Give the segments of a request tombstones."""
-        prefix = segment_prefix(request_id)
         for number in range(segments):
-            self._pending[prefix + number.to_bytes(4, "big")] = None
+            self._pending[segment_key(request_id, number)] = None
 
     def take(self) -> list[Row]:
         """The rows of a snapshot; they stay readable until `settled`."""
