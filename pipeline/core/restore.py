@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from sys import intern
 from typing import Final
 
 from pipeline.core.head import MAIN_RUN, Head
@@ -37,7 +36,7 @@ def head_of(request_id: str, parts: Sequence[SegmentHead | RunHead]) -> Head:
     first = parts[0]
     if isinstance(first, RunHead):
         raise InvariantBroken("the first segment of a request has no head", request_id=request_id)
-    head = Head(request_id, intern(first.stream_type), now=first.first_ms, offset=first.first_offset)
+    head = Head(request_id, first.stream_type, now=first.first_ms, offset=first.first_offset)
     for part in parts:
         if isinstance(part, RunHead):
             head.chunk_count += part.end - part.start
@@ -48,7 +47,7 @@ def head_of(request_id: str, parts: Sequence[SegmentHead | RunHead]) -> Head:
                 setattr(head, name, getattr(part, name))
             head.seen_mask, head.done = int(part.seen_mask, 16), int(part.done, 16)
             merge(head.seen, part.fresh)
-    head.segments, head.saved_size, head.cause = len(parts), head.size, intern(head.cause)
+    head.segments, head.saved_size = len(parts), head.size
     settle_run(head)
     return head
 
