@@ -7,29 +7,23 @@ Owns the order of things and the settings that everyone is given. Imports its si
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import platform
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, UsageError
-from pipeline.ops.bench.load import FULL, PARTITIONS, QUICK, SMALL, Load, send
+from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem
+from pipeline.ops.bench.load import FULL, QUICK, SMALL, Load, send
 from pipeline.ops.bench.measure import measure, topic_folders
 from pipeline.ops.bench.peer import PEERS, WORKER, Peer, Stage
-from pipeline.ops.bench.process import measurable
 from pipeline.ops.bench.report import Report, Section
-from pipeline.ops.broker import KAFKA_VERSION, THROUGHPUT, Cluster
-from pipeline.ops.demo.progress import Steps
+from pipeline.ops.bench.site import Site, machine, site
+from pipeline.ops.broker import KAFKA_VERSION
 from pipeline.ops.demo.reader import remove
-from pipeline.ops.ending import orderly_end
 from pipeline.ops.topics import create, definitions
-from pipeline.settings import NAMES, Settings, client
+from pipeline.settings import Settings, client
 
 BROKER: Final = {"log.segment.delete.delay.ms": "1000", "log.initial.task.delay.ms": "1000"}
 """Topics of finished runs leave the disk soon."""
@@ -83,21 +77,12 @@ def run(settings: Settings, choice: Choice, *, as_json: bool) -> int:
         BrokerUnavailable: There is no Kafka.
         UsageError: This system does not tell what processes use.
     """
-    if not measurable():
-        raise UsageError("the benchmark reads what processes use from /proc", hint="run it on Linux")
-    with contextlib.ExitStack() as held:
-        held.enter_context(orderly_end())
-        temporary = tempfile.TemporaryDirectory(prefix="streamledger-bench-", ignore_cleanup_errors=True)
-        home = Path(held.enter_context(temporary))
-        steps = held.enter_context(Steps())
-        with steps.step("kafka", "starting an embedded Kafka"):
-            cluster = held.enter_context(_kafka(home / "kafka", steps))
-        bench = _Bench(settings, choice, cluster, home, steps)
+    with site(BROKER) as ours:
         report = Report(
-            asyncio.run(bench.run()),
+            asyncio.run(_Bench(settings, choice, ours).run()),
             commit_ms=settings.checkpoint_interval,
             judged=not choice.quick and choice.chunks is None,
-            machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+            machine=machine(),
             kafka=KAFKA_VERSION,
         )
     text = json.dumps(report.as_json()) if as_json else "\n".join(report.as_text())
@@ -105,22 +90,11 @@ def run(settings: Settings, choice: Choice, *, as_json: bool) -> int:
     return OK if report.passed else FOUND_PROBLEM
 
 
-@contextlib.contextmanager
-def _kafka(home: Path, steps: Steps) -> Iterator[Cluster]:
-    """A broker for throughput; killed at the end, nobody needs its data."""
-    cluster = Cluster(home, jvm=THROUGHPUT, extra=BROKER, say=steps.say)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.kill()
-
-
 class _Bench:
     """One run on a broker that is there."""
 
-    def __init__(self, settings: Settings, choice: Choice, cluster: Cluster, home: Path, steps: Steps) -> None:
-        self._settings, self._choice = settings, choice
-        self._cluster, self._home, self._steps = cluster, home, steps
+    def __init__(self, settings: Settings, choice: Choice, ours: Site) -> None:
+        self._settings, self._choice, self._site = settings, choice, ours
         self._client = client(self._of_run("any", "any"))
         self._python = choice.python or Path(sys.executable)
         self._runs = 0
@@ -141,7 +115,7 @@ class _Bench:
         section, topic = Section(load), f"load-{load.name}"
         wanted = [each for each in definitions(self._of_run(topic, topic)) if each.role == "chunks"]
         await create(self._client, wanted)
-        with self._steps.step(topic, f"{load.name}: loading chunks", total=load.total) as advance:
+        with self._site.steps.step(topic, f"{load.name}: loading chunks", total=load.total) as advance:
             section.chunk_bytes = await send(self._client, topic, load, advance)
         for number in range(self._choice.rounds):
             for peer in peers:
@@ -154,39 +128,27 @@ class _Bench:
         """One run of one participant."""
         self._runs += 1
         name = f"run{self._runs:03d}"
-        home = self._home / name
+        home = self._site.home / name
         home.mkdir()
-        settings = self._of_run(name, f"load-{section.load.name}").model_copy(update={"data_dir": home / "data"})
-        stage = Stage(settings, home, self._python, self._steps.say)
+        settings = self._of_run(name, f"load-{section.load.name}", data_dir=home / "data")
+        stage = Stage(settings, home, self._python, self._site.steps.say)
         if reason := peer.missing(stage):
             section.skipped[peer.name] = reason
-            self._steps.say(f"{peer.name}: skipped, {reason}")
+            self._site.steps.say(f"{peer.name}: skipped, {reason}")
             return
         await create(self._client, [each for each in definitions(settings) if each.role != "chunks"])
         text = ": ".join(filter(None, (section.load.name, peer.name, words)))
         try:
-            with self._steps.step(name, text, total=section.load.total) as advance:
-                section.add(peer.name, await measure(peer.command(stage), stage, section.load, self._cluster, advance))
+            with self._site.steps.step(name, text, total=section.load.total) as advance:
+                section.add(
+                    peer.name, await measure(peer.command(stage), stage, section.load, self._site.cluster, advance)
+                )
         except FoundProblem as error:
             section.failed[peer.name] = error.message
-            self._steps.say(f"{text}: failed, {error.message}")
+            self._site.steps.say(f"{text}: failed, {error.message}")
         finally:
-            folders = topic_folders(self._cluster, name)
+            folders = topic_folders(self._site.cluster, name)
         await remove(self._client, sorted({folder.name.rpartition("-")[0] for folder in folders}))
 
-    def _of_run(self, name: str, source: str) -> Settings:
-        """Settings of one run: the user's, except where Kafka is and how everything is called."""
-        foreign = ("security_", "sasl_", "ssl_")
-        kept = {key: getattr(self._settings, key) for key in NAMES if not key.startswith(foreign)}
-        own = {
-            "bootstrap_servers": self._cluster.bootstrap_servers,
-            "ledger": name,
-            "chunk_topic": source,
-            "record_topic": f"{name}.records",
-            "dead_topic": f"{name}.dead",
-            "partitions": PARTITIONS,
-            "replication": 1,
-            "log_format": "json",
-            "log_level": "info",
-        }
-        return Settings(**{**kept, **own})
+    def _of_run(self, name: str, source: str, **changes: Any) -> Settings:
+        return self._site.settings(self._settings, name, source, **changes)

@@ -101,16 +101,16 @@ def _around(index: int, last: int) -> tuple[bytes, bytes]:
     return b'{"request_id":"', b'",' + json.dumps(rest, separators=(",", ":")).encode()[1:]
 
 
-def waves(load: Load) -> Iterator[list[bytes]]:
+def waves(load: Load, prefix: bytes = b"req") -> Iterator[list[bytes]]:
     """Ids of the requests that are open together."""
     for first in range(0, load.requests, load.open):
-        yield [b"req-%08d" % number for number in range(first, min(load.requests, first + load.open))]
+        yield [b"%b-%08d" % (prefix, number) for number in range(first, min(load.requests, first + load.open))]
 
 
-def partition_of(key: bytes) -> int:
+def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
     """Where Kafka's own producers put a key."""
     hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % PARTITIONS
+    return (hashed & 0x7FFFFFFF) % partitions
 
 
 async def send(

@@ -7,12 +7,10 @@ give a worker its settings.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Final, NamedTuple
 from pipeline.errors import BrokerUnavailable
 from pipeline.ops.bench import streams
 from pipeline.ops.demo.worker import environment
+from pipeline.ops.events import events
 from pipeline.settings import ENV_PREFIX, Settings
 
 WORKER: Final = "streamledger"
@@ -89,21 +88,16 @@ def began(output: str) -> float | None:
     for line in output.splitlines():
         if line.startswith(FIRST):
             return float(line.removeprefix(FIRST))
-        if line.startswith("{") and '"assigned"' in line:
-            with suppress(ValueError):
-                event = json.loads(line)
-                if event.get("event") == "assigned" and event.get("ready") and event.get("partitions"):
-                    return datetime.fromisoformat(event["timestamp"]).timestamp()
+    for event in events(output, "assigned"):
+        if event.get("ready") and event.get("partitions"):
+            return datetime.fromisoformat(event["timestamp"]).timestamp()
     return None
 
 
 def figures(output: str) -> dict[str, float]:
     """What the worker says of itself when it ends; nothing of others."""
-    for line in output.splitlines():
-        if line.startswith("{") and '"stopped"' in line:
-            with suppress(ValueError):
-                event = json.loads(line)
-                return {name: value for name, value in event.items() if isinstance(value, int | float)}
+    for event in events(output, "stopped"):
+        return {name: value for name, value in event.items() if isinstance(value, int | float)}
     return {}
 
 

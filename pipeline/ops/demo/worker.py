@@ -7,7 +7,6 @@ Owns the process, the environment it gets and what its log says. It dies with us
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from pydantic import SecretStr
 import pipeline
 from pipeline.errors import FoundProblem
 from pipeline.ops.broker import tether
+from pipeline.ops.events import events
 from pipeline.settings import ENV_PREFIX, NAMES, Settings, show
 
 STOP_SECONDS: Final = 15.0
@@ -124,10 +124,7 @@ class Worker:
         """What it has logged under a name since it was last started."""
         if not self.log.exists():
             return []
-        with self.log.open("rb") as lines:
-            lines.seek(self._began)
-            whole = [line for line in lines if line.startswith(b"{") and line.endswith(b"}\n")]
-        return [event for event in map(json.loads, whole) if event["event"] == name]
+        return events(self.log.read_bytes()[self._began :].decode(errors="replace"), name)
 
     def _whole(self, assigned: Mapping[str, Any]) -> bool:
         """Whether an assignment was of all partitions, and none was taken back meanwhile."""

@@ -32,7 +32,7 @@ async def expiry(ground: Ground) -> list[Outcome]:
     stage = await ground.stage("expiry", session_window=window * 1_000, revise_window=0)
     settings = stage.settings
     async with ground.worker(stage) as worker, watching(settings) as watch, feeding(settings) as feed:
-        with ground.steps.step("expiry", f"expiry: {outcome.conditions}"):
+        with ground.site.steps.step("expiry", f"expiry: {outcome.conditions}"):
             others = endless(OTHERS[0], OTHERS[1], b"other")
             await feed.paced(others, OTHERS[2], 2.0)
             empty = worker.process.resident()

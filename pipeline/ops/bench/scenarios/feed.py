@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
-from pipeline.ops.bench.load import BATCH_BYTES, Load, values
+from pipeline.ops.bench.load import BATCH_BYTES, Load, partition_of, values
+from pipeline.ops.bench.load import waves as ids_of
 from pipeline.settings import Settings, client
 
 TICK_SECONDS: Final = 0.02
@@ -55,7 +55,7 @@ class Feed:
         for key, value, last in pieces:
             place = self._places.get(key)
             if place is None:
-                place = self._places[key] = (murmur2(key) & 0x7FFFFFFF) % self._partitions
+                place = self._places[key] = partition_of(key, self._partitions)
             batch = self._batches.get(place)
             if batch is None:
                 batch = self._batches[place] = (self._producer.create_batch(), [])
@@ -138,8 +138,7 @@ def endless(opened: int, chunks: int, prefix: bytes = b"req") -> Iterator[Piece]
 def waves(load: Load, prefix: bytes = b"req") -> Iterator[Piece]:
     """All chunks of a load, requests that are open together taking turns."""
     pieces = values(load)
-    for first in range(0, load.requests, load.open):
-        keys = [b"%b-%08d" % (prefix, number) for number in range(first, min(load.requests, first + load.open))]
+    for keys in ids_of(load, prefix):
         for index, (before, after) in enumerate(pieces):
             for key in keys:
                 yield Piece(key, before + key + after, index == load.chunks - 1)

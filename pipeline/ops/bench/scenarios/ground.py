@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,14 +18,13 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.errors import FoundProblem
-from pipeline.ops.bench.load import PARTITIONS
 from pipeline.ops.bench.peer import PEERS, WORKER, Stage
 from pipeline.ops.bench.process import Participant
 from pipeline.ops.bench.scenarios.watch import Watch
-from pipeline.ops.broker import Cluster
-from pipeline.ops.demo.progress import Steps
+from pipeline.ops.bench.site import Site
+from pipeline.ops.events import events
 from pipeline.ops.topics import create, definitions
-from pipeline.settings import NAMES, Settings, client
+from pipeline.settings import Settings, client
 
 START_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.05
@@ -40,18 +38,14 @@ class Ground:
 
     Attributes:
         settings: Of the worker, but for names, topics and the way to Kafka.
-        cluster: The broker.
-        home: Directory of the whole run.
-        steps: What the user sees.
+        site: Broker, directory and what the user sees.
         quick: Small loads: to look at, not to judge by.
         rate: Chunks a second where a scenario has a pace.
         tiny: A few seconds a scenario, for tests.
     """
 
     settings: Settings
-    cluster: Cluster
-    home: Path
-    steps: Steps
+    site: Site
     quick: bool
     rate: int
     tiny: bool = False
@@ -67,24 +61,12 @@ class Ground:
             name: Of the run, letters and digits.
             changes: Settings that the scenario is about.
         """
-        foreign = ("security_", "sasl_", "ssl_")
-        kept = {key: getattr(self.settings, key) for key in NAMES if not key.startswith(foreign)}
-        own = {
-            "bootstrap_servers": self.cluster.bootstrap_servers,
-            "ledger": name,
-            "chunk_topic": f"load-{name}x.chunks",
-            "record_topic": f"{name}.records",
-            "dead_topic": f"{name}.dead",
-            "partitions": PARTITIONS,
-            "replication": 1,
-            "log_format": "json",
-            "log_level": "info",
-            "data_dir": self.home / name / "data",
-        }
-        settings = Settings(**{**kept, **own, **changes})
-        (self.home / name).mkdir(exist_ok=True)
+        home = self.site.home / name
+        home.mkdir(exist_ok=True)
+        changes = {"data_dir": home / "data", **changes}
+        settings = self.site.settings(self.settings, name, f"load-{name}x.chunks", **changes)
         await create(client(settings), definitions(settings))
-        return Stage(settings, self.home / name, Path(sys.executable), self.steps.say)
+        return Stage(settings, home, Path(sys.executable), self.site.steps.say)
 
     @contextlib.asynccontextmanager
     async def worker(self, stage: Stage) -> AsyncIterator[Worker]:
@@ -107,8 +89,7 @@ class Worker:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """What it logged under a name, in order."""
-        lines = (line for line in self.process.output().splitlines() if line.startswith("{") and f'"{name}"' in line)
-        return [event for line in lines if (event := _parsed(line)).get("event") == name]
+        return events(self.process.output(), name)
 
     @property
     def ready(self) -> bool:
@@ -175,11 +156,3 @@ class Worker:
         if not held or not done:
             raise FoundProblem(f"the worker came to no orderly end: {self.process.tail()}")
         return {**done[-1], **{name: held[-1][name] for name in ("open", "store_bytes")}}
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        event = json.loads(line)
-        if isinstance(event, dict):
-            return event
-    return {}

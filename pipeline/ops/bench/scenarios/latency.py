@@ -46,7 +46,7 @@ async def _shape(
     warm = opened / ground.rate + (1.0 if ground.tiny else SETTLE_SECONDS)
     async with ground.worker(stage) as worker, watching(stage.settings) as watch, feeding(stage.settings) as feed:
         pieces = endless(opened, chunks)
-        with ground.steps.step(stage.settings.ledger, f"latency: {outcome.conditions}"):
+        with ground.site.steps.step(stage.settings.ledger, f"latency: {outcome.conditions}"):
             await feed.paced(pieces, ground.rate, warm)
             since, before = time.time() * 1_000, worker.process.cost().cpu
             reached = await feed.paced(pieces, ground.rate, seconds)

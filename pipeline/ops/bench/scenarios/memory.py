@@ -23,7 +23,8 @@ async def memory(ground: Ground) -> list[Outcome]:
     outcome = Outcome("memory", f"{requests:,} open requests of {CHUNKS - 1} chunks, all behind a checkpoint")
     stage = await ground.stage("memory", session_window=3_600_000)
     async with ground.worker(stage) as worker, feeding(stage.settings) as feed:
-        with ground.steps.step("memory", f"memory: {outcome.conditions}", total=requests * (CHUNKS - 1)) as advance:
+        total = requests * (CHUNKS - 1)
+        with ground.site.steps.step("memory", f"memory: {outcome.conditions}", total=total) as advance:
             empty = await worker.resident()
             load = Load("", requests, CHUNKS, requests)
             pieces = (piece for piece in waves(load) if not piece.last)

@@ -72,7 +72,7 @@ async def _open(ground: Ground, name: str, count: int, opened: int, interval: in
     chunks = int((seconds + warm) * rate / opened) + 10
     async with ground.worker(stage) as worker, feeding(stage.settings) as feed:
         pieces = waves(Load("", opened, chunks, opened))
-        with ground.steps.step(name, f"{name}: {count} partitions, {opened:,} open, {rate:,} chunks/s"):
+        with ground.site.steps.step(name, f"{name}: {count} partitions, {opened:,} open, {rate:,} chunks/s"):
             await feed.paced(pieces, rate, warm)
             before, sent = worker.process.cost().cpu, feed.sent
             reached = await feed.paced(pieces, rate, seconds)
@@ -92,7 +92,7 @@ async def _run(ground: Ground, name: str, count: int, opened: int, interval: int
     seconds, rate = ground.pick(30, 10, 3), _rate(ground)
     async with ground.worker(stage) as worker, watching(stage.settings) as watch, feeding(stage.settings) as feed:
         pieces = endless(opened, CHUNKS)
-        with ground.steps.step(name, f"{name}: {count} partitions, {opened:,} open, {rate:,} chunks/s"):
+        with ground.site.steps.step(name, f"{name}: {count} partitions, {opened:,} open, {rate:,} chunks/s"):
             await feed.paced(pieces, rate, WARM_SECONDS + opened / rate)
             before, sent = worker.process.cost().cpu, feed.sent
             reached = await feed.paced(pieces, rate, seconds)

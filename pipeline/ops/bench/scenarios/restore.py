@@ -36,7 +36,7 @@ async def restore(ground: Ground) -> list[Outcome]:
     sizes = SIZES if not (ground.quick or ground.tiny) else ((ground.pick(0, 100_000, 4_000), 10.0),)
     stage = await ground.stage("restore", session_window=3_600_000)
     load = Load("", opened, 3, opened)
-    with ground.steps.step("restore-open", f"restore: opening {opened:,} requests"):
+    with ground.site.steps.step("restore-open", f"restore: opening {opened:,} requests"):
         async with ground.worker(stage) as worker, feeding(stage.settings) as feed:
             await feed.send(piece for piece in waves(load) if not piece.last)
             await feed.settle()
@@ -44,7 +44,7 @@ async def restore(ground: Ground) -> list[Outcome]:
             await worker.stop()
     outcomes, written = [], 0
     for markers, seconds in sizes:
-        with ground.steps.step(f"restore-{markers}", f"restore: writing {markers - written:,} markers"):
+        with ground.site.steps.step(f"restore-{markers}", f"restore: writing {markers - written:,} markers"):
             await _write(stage.settings, written, markers)
         written = markers
         outcomes.append(await _measure(ground, stage, opened, markers, seconds))
@@ -56,7 +56,7 @@ async def _measure(ground: Ground, stage: Stage, opened: int, markers: int, targ
     shutil.rmtree(stage.settings.data_dir, ignore_errors=True)
     outcome = Outcome("restore", f"{opened:,} open, {markers:,} markers, {stage.settings.partitions} partitions")
     began = time.monotonic()
-    with ground.steps.step(f"restoring-{markers}", f"restore: {outcome.conditions}"):
+    with ground.site.steps.step(f"restoring-{markers}", f"restore: {outcome.conditions}"):
         async with ground.worker(stage) as worker:
             ready = time.monotonic() - began
             cost, events = worker.process.cost(), worker.events("restored")

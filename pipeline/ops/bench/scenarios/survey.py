@@ -1,24 +1,19 @@
 """The chosen scenarios in turn on a broker of their own, and what came out of them as table or JSON.
 
-Owns names and order. Imports its siblings, the broker, the demo's progress and the errors.
+Owns names and order. Imports its siblings, the site and the errors.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import platform
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, UsageError
-from pipeline.ops.bench.process import measurable
+from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem
 from pipeline.ops.bench.scenarios.expiry import expiry
 from pipeline.ops.bench.scenarios.figure import Outcome
 from pipeline.ops.bench.scenarios.ground import Ground
@@ -27,9 +22,8 @@ from pipeline.ops.bench.scenarios.memory import memory
 from pipeline.ops.bench.scenarios.partitions import partitions, scaling
 from pipeline.ops.bench.scenarios.restore import restore
 from pipeline.ops.bench.scenarios.volume import volume
-from pipeline.ops.broker import KAFKA_VERSION, THROUGHPUT, Cluster
-from pipeline.ops.demo.progress import Steps
-from pipeline.ops.ending import orderly_end
+from pipeline.ops.bench.site import machine, site
+from pipeline.ops.broker import KAFKA_VERSION
 from pipeline.settings import Settings
 
 RATE: Final = 20_000
@@ -78,19 +72,8 @@ def survey(settings: Settings, choice: Survey, *, as_json: bool) -> int:
         BrokerUnavailable: There is no Kafka.
         UsageError: This system does not tell what processes use.
     """
-    if not measurable():
-        raise UsageError("the benchmark reads what processes use from /proc", hint="run it on Linux")
-    with contextlib.ExitStack() as held:
-        held.enter_context(orderly_end())
-        temporary = tempfile.TemporaryDirectory(prefix="streamledger-bench-", ignore_cleanup_errors=True)
-        home = Path(held.enter_context(temporary))
-        steps = held.enter_context(Steps())
-        cluster = Cluster(home / "kafka", jvm=THROUGHPUT, say=steps.say)
-        held.callback(cluster.kill)
-        with steps.step("kafka", "starting an embedded Kafka"):
-            cluster.start()
-        ground = Ground(settings, cluster, home, steps, choice.quick, choice.rate, choice.tiny)
-        outcomes = asyncio.run(_all(ground, choice.scenarios))
+    with site() as ours:
+        outcomes = asyncio.run(_all(Ground(settings, ours, choice.quick, choice.rate, choice.tiny), choice.scenarios))
     judged = not choice.quick and not choice.tiny
     sys.stdout.write(
         (json.dumps(as_object(outcomes, judged=judged)) if as_json else as_text(outcomes, judged=judged)) + "\n"
@@ -107,7 +90,7 @@ async def _all(ground: Ground, names: Sequence[str]) -> list[Outcome]:
             outcomes += await scenario(ground)
         except FoundProblem as error:
             outcomes.append(Outcome(name, failed=error.message))
-            ground.steps.say(f"{name}: failed, {error.message}")
+            ground.site.steps.say(f"{name}: failed, {error.message}")
     return outcomes
 
 
@@ -138,5 +121,4 @@ def as_text(outcomes: Sequence[Outcome], *, judged: bool) -> str:
 
 
 def _machine() -> str:
-    load = os.getloadavg()[0]
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, load average {load:.1f}"
+    return f"{machine()}, load average {os.getloadavg()[0]:.1f}"

@@ -66,7 +66,7 @@ async def _run(ground: Ground, name: str, requests: int, opened: int, chunks: in
     stage = await ground.stage(name)
     async with ground.worker(stage) as worker, watching(stage.settings) as watch, feeding(stage.settings) as feed:
         text = f"bytes: {requests:,} requests of {chunks} chunks"
-        with ground.steps.step(name, text, total=requests * chunks) as advance:
+        with ground.site.steps.step(name, text, total=requests * chunks) as advance:
             pieces = noise(requests, opened, chunks)
             rate = TINY_RATE if ground.tiny else RATE
             while feed.sent < requests * chunks:
@@ -76,7 +76,7 @@ async def _run(ground: Ground, name: str, requests: int, opened: int, chunks: in
             await worker.records(watch, requests, 300.0)
         device = worker.process.cost().written
         done = await worker.stop()
-    changelog, _ = topic_bytes(ground.cluster, name + "-", stage.settings.record_topic)
+    changelog, _ = topic_bytes(ground.site.cluster, name + "-", stage.settings.record_topic)
     return Costs(changelog / feed.size, done["put_bytes"] / feed.size, device / feed.size, feed.size)
 
 
