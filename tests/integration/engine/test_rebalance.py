@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,9 @@ from tests.integration.engine.harness import (
     send,
     streams,
 )
+
+Play = Callable[[Settings, str, Path], Coroutine[Any, Any, None]]
+"""What happens at one failpoint."""
 
 LEAVES_WITHIN = 10.0
 """Seconds from SIGTERM to the end (CONTRACT of every orchestrator)."""
@@ -86,18 +90,24 @@ def locked(settings: Settings, worker: str) -> list[int]:
     return found
 
 
+async def at_each(
+    points: Iterable[str],
+    play: Callable[[Settings, str, Path], Coroutine[Any, Any, None]],
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """Play at all failpoints at once, each with topics and a ledger of its own."""
+    async with asyncio.TaskGroup() as plays:
+        for point in points:
+            plays.create_task(play(own(settings, point.replace(".", "-")), point, tmp_path))
+
+
 def test_the_first_commit_after_a_pause_fails(brisk: Settings, tmp_path: Path) -> None:
     """Stopped past its session, wherever it is, and continued: the broker refuses it, and nothing it had is visible.
 
     It drops what it holds and joins again. (With the usual deadline of a checkpoint it would have ended before.)
     """
-
-    async def scenario() -> None:
-        async with asyncio.TaskGroup() as pauses:
-            for point in PAUSES:
-                pauses.create_task(_pause(own(brisk, point.replace(".", "-")), point, tmp_path))
-
-    asyncio.run(scenario())
+    asyncio.run(at_each(PAUSES, _pause, brisk, tmp_path))
 
 
 async def _pause(settings: Settings, point: str, tmp_path: Path) -> None:
@@ -130,13 +140,7 @@ def _refused(worker: Worker) -> bool:
 
 def test_killed_while_a_rebalance_takes_its_partitions_a_worker_loses_nothing(brisk: Settings, tmp_path: Path) -> None:
     """Before its last checkpoint, after it, and when all is given up: whoever joined takes all and goes on."""
-
-    async def scenario() -> None:
-        async with asyncio.TaskGroup() as kills:
-            for point in REVOKING:
-                kills.create_task(_killed(own(brisk, point.replace(".", "-")), point, tmp_path))
-
-    asyncio.run(scenario())
+    asyncio.run(at_each(REVOKING, _killed, brisk, tmp_path))
 
 
 async def _killed(settings: Settings, point: str, tmp_path: Path) -> None:
