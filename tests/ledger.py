@@ -17,6 +17,7 @@ import schemas
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter, MemoryRows, Outgoing, SourceRecord
+from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.deadletter import DeadLetterReason
 from schemas.record import RECORD_FIELDS, AccumulatedData
 from tests.chunk import SENT, Document, encoded
@@ -44,9 +45,10 @@ class _Watched(Partition):
 class Ledger:
     """A partition with its store, what it gave out so far, and when each request closed."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, valuation: Valuation = UNVALUED) -> None:
         """Start empty."""
         self.policy = policy or Policy()
+        self.valuation = valuation
         self.rows = MemoryRows()
         self.closed: list[tuple[str, str | None, int]] = []
         self.partition = self._partition()
@@ -55,7 +57,7 @@ class Ledger:
         self.dead: list[DeadLetter] = []
 
     def _partition(self) -> Partition:
-        partition = _Watched(self.policy, self.rows, TOPIC, NUMBER)
+        partition = _Watched(self.policy, self.rows, TOPIC, NUMBER, valuation=self.valuation)
         partition.closed = self.closed
         return partition
 
@@ -127,9 +129,9 @@ class Ledger:
         return self
 
 
-def fold(*chunks: Mapping[str, Any], policy: Policy | None = None) -> Document:
+def fold(*chunks: Mapping[str, Any], policy: Policy | None = None, valuation: Valuation = UNVALUED) -> Document:
     """The one record of chunks that arrive together, at the end of input."""
-    return Ledger(policy).send(*chunks).end().record
+    return Ledger(policy, valuation).send(*chunks).end().record
 
 
 def valid(value: bytes | None) -> Document:

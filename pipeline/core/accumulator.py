@@ -15,6 +15,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, SourceRecord
 from pipeline.core.timing import rfc3339
+from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import ProducerFault
 from schemas.chunk import StreamType
 from schemas.record import AccumulatedData, ProcessedStreamResponse
@@ -23,8 +24,8 @@ from schemas.record import AccumulatedData, ProcessedStreamResponse
 class _Stream:
     """One request: its working set, its start, and how many users it has."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.partition = Partition(policy, MemoryRows(), "", 0)
+    def __init__(self, policy: Policy, valuation: Valuation) -> None:
+        self.partition = Partition(policy, MemoryRows(), "", 0, valuation=valuation)
         self.users = 0
         self.offset = 0
         self.start: datetime | None = None
@@ -35,9 +36,9 @@ class _Stream:
 class Accumulator:
     """Accumulates streams by request id; safe to use from several threads (S-LIFE-1)."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
-        """Start with no stream; the default policy is that of the contract."""
-        self._policy = policy or Policy()
+    def __init__(self, policy: Policy | None = None, valuation: Valuation = UNVALUED) -> None:
+        """Start with no stream; the default policy is that of the contract, and no prices but those of the chunks."""
+        self._policy, self._valuation = policy or Policy(), valuation
         self._streams: dict[str, _Stream] = {}
         self._lock = Lock()
 
@@ -56,7 +57,7 @@ class Accumulator:
         with self._lock:
             stream = self._streams.get(request_id)
             if stream is None:
-                stream = self._streams[request_id] = _Stream(self._policy)
+                stream = self._streams[request_id] = _Stream(self._policy, self._valuation)
             stream.users += 1
             stream.start = start or stream.start
 
@@ -74,7 +75,7 @@ class Accumulator:
             document = _document(chunk)
             request_id = document.get("request_id")
             key = request_id if isinstance(request_id, str) else ""
-            stream = self._streams.get(key) or _Stream(self._policy)
+            stream = self._streams.get(key) or _Stream(self._policy, self._valuation)
             if stream.start is not None and document.get("start_timestamp") is None:
                 document["start_timestamp"] = rfc3339(stream.start)
             self._apply(key, stream, _encoded(document))

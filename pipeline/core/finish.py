@@ -21,6 +21,7 @@ from pipeline.core.restore import flat
 from pipeline.core.rows import DeadLetter, Outgoing
 from pipeline.core.segment import Marker
 from pipeline.core.timing import rfc3339
+from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk
 from schemas.identity import record_id
 from schemas.record import RECORD_FIELDS
@@ -48,6 +49,7 @@ def finish(
     previous: Marker | None,
     policy: Policy,
     source: tuple[str, int],
+    valuation: Valuation = UNVALUED,
 ) -> Finished:
     """Fold a closed request.
 
@@ -57,6 +59,7 @@ def finish(
         previous: the marker of the revision before.
         policy: limits and late policy.
         source: topic and partition; an empty topic when the chunks came from none.
+        valuation: prices and estimates.
     """
     chunks = [*(chunk for _, chunk in stored), *head.chunks]
     origin = _source(head, source)
@@ -65,7 +68,7 @@ def finish(
     try:
         if head.poisoned:
             raise RuntimeError("an exception on admission")
-        folded = fold(head, chunks, previous, policy)
+        folded = fold(head, chunks, previous, policy, valuation)
         value = seal(folded.record, origin, limit=policy.max_record_bytes)
     except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this request, not to the process
         folded = _quarantined(head, chunks, bug, policy)

@@ -31,6 +31,7 @@ from pipeline.core.segment import (
     pack,
     unpack_checkpoint,
 )
+from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import OurFault
 from schemas.chunk import Chunk
 from schemas.decode import ChunkRejected, decode
@@ -52,9 +53,19 @@ class Partition:
         counts: events that leave no trace in records: late repeats, late chunks that add nothing.
     """
 
-    def __init__(self, policy: Policy, rows: Rows, topic: str, partition: int, *, lineage: bytes = b"") -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        rows: Rows,
+        topic: str,
+        partition: int,
+        *,
+        lineage: bytes = b"",
+        valuation: Valuation = UNVALUED,
+    ) -> None:
         """Start empty; `load` reads what the store holds."""
         self.policy, self.topic, self.partition = policy, topic, partition
+        self._source, self._valuation = (topic, partition), valuation
         self.position = self.clock = self.sequence = 0
         self.lineage = lineage
         self.closing: dict[str, Head] = {}
@@ -287,7 +298,7 @@ class Partition:
         stored = self._journal.stored(key, head.segments)
         self._settle(head, stored)
         previous = self._closed.find(key) if head.revision else None
-        done = finish(head, stored, previous, self.policy, (self.topic, self.partition))
+        done = finish(head, stored, previous, self.policy, self._source, self._valuation)
         if done.revisable and self.clock < head.first_closed_at + self.policy.revise_window:
             self._journal.write(head, kept=True)
             done.marker.segments = head.segments

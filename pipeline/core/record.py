@@ -17,6 +17,7 @@ from pipeline.core.segment import Marker
 from pipeline.core.signs import SIGNS
 from pipeline.core.timing import between_content, milliseconds, rfc3339
 from pipeline.core.usage import add_usage, subtract_usage
+from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk, StreamType
 from schemas.identity import record_id
 
@@ -60,7 +61,13 @@ def attempts_of(chunks: Sequence[Chunk], stream_type: str) -> list[Attempt]:
     return [attempt_of(number, found, stream_type) for number, found in sorted(by_number.items())]
 
 
-def fold(head: Head, chunks: Sequence[Chunk], previous: Marker | None, policy: Policy) -> Folded:
+def fold(
+    head: Head,
+    chunks: Sequence[Chunk],
+    previous: Marker | None,
+    policy: Policy,
+    valuation: Valuation = UNVALUED,  # noqa: ARG001
+) -> Folded:
     """Make the record of a closed request, its fields in schema order; source and digest are added when it is sealed.
 
     Args:
@@ -68,6 +75,7 @@ def fold(head: Head, chunks: Sequence[Chunk], previous: Marker | None, policy: P
         chunks: all of them, at least one, in any order.
         previous: the marker of the revision before, for a revision.
         policy: whose digest the record carries.
+        valuation: prices and estimates.
     """
     attempts = attempts_of(chunks, head.stream_type)
     shown = next((a for a in reversed(attempts) if a.output.content_times or a.output.finish_reason), attempts[-1])

@@ -1,6 +1,6 @@
 """What the engine needs to know: names and limits that follow from the settings, and its own timings with reasons.
 
-Owns no default of a setting. Imports `schemas.topics`, the settings and the core's policy.
+Owns no default of a setting. Imports `schemas.topics`, the settings, the prices and the core's policy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.policy import Policy
+from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.engine.origin import EARLIEST, Origin
+from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
 from schemas.topics import Role, Topic, topics
 
@@ -64,6 +66,7 @@ class Config:
     checkpoint_interval: float
     clock_slack: int
     append_clock: bool
+    valuation: Valuation = UNVALUED
     instance: str | None = None
     origin: Origin = EARLIEST
     timing: Timing = field(default_factory=Timing)
@@ -142,6 +145,7 @@ def configure(
     return Config(
         client=client(settings),
         policy=settings.policy(),
+        valuation=valuation(settings),
         topics={topic.role: topic for topic in defined},
         group=settings.ledger,
         data_dir=settings.data_dir,

@@ -322,7 +322,14 @@ class Restore:
         fresh = self.database.get(CHECKPOINT_KEY) is None
         if fresh and ends.committed:
             raise self._lost(ends.committed)
-        self.partition = Partition(config.policy, self.database, config.source, self.number, lineage=os.urandom(8))
+        self.partition = Partition(
+            config.policy,
+            self.database,
+            config.source,
+            self.number,
+            lineage=os.urandom(8),
+            valuation=config.valuation,
+        )
         if fresh:
             self.partition.position = ends.origin
             return

@@ -15,7 +15,9 @@ from pipeline.core.finish import REBUILT
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter, MemoryRows, SourceRecord
+from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import FOUND_PROBLEM, OK, ProducerFault
+from pipeline.pricing import valuation
 from schemas.deadletter import DeadLetter as LetterLine
 from schemas.deadletter import DeadLetterReason, DeadLetterSource
 from schemas.decode import INVALID
@@ -52,9 +54,9 @@ _read_line: Final = msgspec.json.Decoder(_Line).decode
 class OfflineFold:
     """Folds lines; one working set for each partition that they name, one for the lines that name none."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, valuation: Valuation = UNVALUED) -> None:
         """Start without a partition."""
-        self._policy = policy
+        self._policy, self._valuation = policy, valuation
         self._partitions: dict[tuple[str, int], tuple[Partition, MemoryRows]] = {}
 
     def take(self, line: bytes, number: int) -> Iterator[Result]:
@@ -92,7 +94,7 @@ class OfflineFold:
         place = topic, number
         if place not in self._partitions:
             rows = MemoryRows()
-            self._partitions[place] = Partition(self._policy, rows, topic, number), rows
+            self._partitions[place] = Partition(self._policy, rows, topic, number, valuation=self._valuation), rows
         return self._partitions[place]
 
 
@@ -167,9 +169,11 @@ def _letter(letter: DeadLetter, partition: Partition) -> LetterLine:
     )
 
 
-def fold_lines(lines: Iterable[bytes], policy: Policy, *, keep_open: bool = False) -> Iterator[Result]:
+def fold_lines(
+    lines: Iterable[bytes], policy: Policy, valuation: Valuation = UNVALUED, *, keep_open: bool = False
+) -> Iterator[Result]:
     """Fold chunk JSON lines; records as bytes and dead letters, in the order in which they arise."""
-    fold = OfflineFold(policy)
+    fold = OfflineFold(policy, valuation)
     for number, line in enumerate(lines, 1):
         if stripped := line.strip():
             yield from fold.take(stripped, number)
@@ -186,7 +190,7 @@ def run(
         Exit status: 1 when a chunk was refused.
     """
     refused = False
-    for result in fold_lines(file, settings.policy(), keep_open=keep_open):
+    for result in fold_lines(file, settings.policy(), valuation(settings), keep_open=keep_open):
         if isinstance(result, LetterLine):
             refused = True
             dead_letters.write(result.line())

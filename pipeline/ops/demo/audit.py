@@ -2,7 +2,7 @@
 
 Owns the two comparisons and the count of what is lost or double. The first knows nothing of the fold (`view`); the
 second replays the chunks with the offsets and append times that Kafka gave them, so that even the bytes must be equal
-(G3). Imports the offline fold and the core's policy.
+(G3). Imports the offline fold, the settings and the prices.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.policy import Policy
 from pipeline.ops.demo.streams import Stream
 from pipeline.ops.demo.view import differing, view
 from pipeline.ops.fold import fold_lines
+from pipeline.pricing import valuation
+from pipeline.settings import Settings
 
 HAND: Final = "what was written by hand"
 FOLD: Final = "an offline fold of its chunks"
@@ -74,19 +75,19 @@ class Audit:
         return [f"{request_id}: {what}" for what, ids in named for request_id in ids] + list(map(str, self.differences))
 
 
-def audit(sent: Sequence[Stream], records: Sequence[bytes], chunks: Iterable[Source], policy: Policy) -> Audit:
+def audit(sent: Sequence[Stream], records: Sequence[bytes], chunks: Iterable[Source], settings: Settings) -> Audit:
     """Compare.
 
     Args:
         sent: The requests.
         records: Values of the record topic, all of them.
         chunks: The chunk topic, all of it, each partition in the order of its offsets.
-        policy: What the worker was told.
+        settings: What the worker was told.
     """
     found = [json.loads(value)["request_id"] for value in records]
     counted = Counter(found)
     by_id = dict(zip(found, records, strict=True))
-    folded = offline(chunks, policy)
+    folded = offline(chunks, settings)
     ids = [stream.request_id for stream in sent]
     differences = [
         difference
@@ -117,9 +118,9 @@ def compare(stream: Stream, record: bytes, folded: bytes | None) -> list[Differe
     return differences
 
 
-def offline(chunks: Iterable[Source], policy: Policy) -> dict[str, bytes]:
+def offline(chunks: Iterable[Source], settings: Settings) -> dict[str, bytes]:
     """The records that a fold without a worker makes of the same chunks, by request id; the newest revision of each."""
-    results = fold_lines(map(_line, chunks), policy)
+    results = fold_lines(map(_line, chunks), settings.policy(), valuation(settings))
     return {json.loads(value)["request_id"]: value for value in results if isinstance(value, bytes)}
 
 

@@ -218,7 +218,7 @@ class _Performance:
             delivered=len(chunks),
             accident=accident,
             records=[json.loads(value) for value in records],
-            audit=audit(sent, records, sources, self._ledger.policy()),
+            audit=audit(sent, records, sources, self._ledger),
             dead=Counter(dict(each.headers)["dl.reason"].decode() for each in dead),
             worker_status=status,
             seconds=self._steps.seconds,

@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.policy import Policy
 from pipeline.ops.demo.audit import FOLD, HAND, Audit, Difference, Source, audit, offline
 from pipeline.ops.demo.streams import deliveries, streams
+from pipeline.settings import Settings
 from schemas.record import AccumulatedData
 
-POLICY = Policy(ledger="demo", session_window=8_000, finish_grace=5_000, attempt_grace=5_000)
+SETTINGS = Settings(ledger="demo", session_window=8_000, finish_grace=5_000, attempt_grace=5_000)
 SENT = streams()
 CHUNKS = [Source("demo.chunks", 0, offset, 1_000_000, value) for offset, value in enumerate(deliveries(SENT))]
-RECORDS = list(offline(CHUNKS, POLICY).values())
+RECORDS = list(offline(CHUNKS, SETTINGS).values())
 
 Change = Callable[[dict[str, Any]], None]
 
 
 def judged(records: list[bytes], chunks: list[Source] = CHUNKS) -> Audit:
     """The audit of some records."""
-    return audit(SENT, records, chunks, POLICY)
+    return audit(SENT, records, chunks, SETTINGS)
 
 
 def changed(sample: str, change: Change) -> list[bytes]:

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.shell import COMMANDS
-from pipeline.core.policy import Policy
 from pipeline.ops.demo.accident import Accident
 from pipeline.ops.demo.audit import Source, audit, offline
 from pipeline.ops.demo.report import SHOWN, Outcome, as_json, as_text
 from pipeline.ops.demo.streams import deliveries, streams
+from pipeline.settings import Settings
 
-POLICY = Policy()
+SETTINGS = Settings()
 SENT = streams()
 CHUNKS = [Source("demo.chunks", 0, offset, 1_000_000, value) for offset, value in enumerate(deliveries(SENT))]
-RECORDS = list(offline(CHUNKS, POLICY).values())
+RECORDS = list(offline(CHUNKS, SETTINGS).values())
 KILL = Accident(
     killed_at=990,
     chunks=1_980,
@@ -46,7 +46,7 @@ def outcome(
         delivered=len(CHUNKS),
         accident=accident,
         records=[json.loads(value) for value in records],
-        audit=audit(SENT, records, CHUNKS, POLICY),
+        audit=audit(SENT, records, CHUNKS, SETTINGS),
         dead=Counter({"conflict": dead} if dead else {}),
         worker_status=status,
         seconds={"total": 1.0},
