@@ -28,8 +28,8 @@ from pipeline.core.segment import (
     Marker,
     RunHead,
     SegmentHead,
+    known_checkpoint,
     pack,
-    unpack_checkpoint,
 )
 from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import OurFault
@@ -379,13 +379,7 @@ class Partition:
         """
         value = self._rows.get(CHECKPOINT_KEY)
         if value is not None:
-            place = unpack_checkpoint(value)
-            if place.format != FORMAT:
-                raise OurFault(
-                    f"the state has format {place.format}, this version reads {FORMAT}",
-                    partition=self.partition,
-                    hint="drain the ledger with the version that wrote it, then start a new one",
-                )
+            place = known_checkpoint(value, self.partition)
             self.position, self.clock, self.sequence = place.position, place.clock, place.sequence
             self.lineage, self._snapshotted = place.lineage, place.position
             self._closed.load(place.swept_hour, place.dropped_hour)

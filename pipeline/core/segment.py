@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.errors import InvariantBroken
+from pipeline.errors import InvariantBroken, OurFault
 from schemas.chunk import Chunk
 from schemas.decode import STORED, decode
 
@@ -260,3 +260,19 @@ def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def unpack_markers(value: bytes) -> list[tuple[bytes, bytes]]:
     """(store key, value) of the markers in a row of the marker changelog."""
     return _unpack_pairs(value)
+
+
+def known_checkpoint(value: bytes, partition: int) -> Checkpoint:
+    """The checkpoint row of a partition.
+
+    Raises:
+        OurFault: another version wrote it, in a format that this one does not read.
+    """
+    place = unpack_checkpoint(value)
+    if place.format != FORMAT:
+        raise OurFault(
+            f"the state has format {place.format}, this version reads {FORMAT}",
+            partition=partition,
+            hint="drain the ledger with the version that wrote it, then start a new one",
+        )
+    return place
