@@ -15,6 +15,7 @@ from pipeline.core.closing import AT_ONCE, EXPIRY, LATE, LIMIT, rule_of
 from pipeline.core.head import NEVER, Head
 from pipeline.core.identity import FLOATING, slot_of
 from pipeline.core.policy import Policy
+from pipeline.core.segment import pack_chunk
 from pipeline.core.signs import ERROR, MARKER, PLAIN, SIGNS, Signs
 from schemas.chunk import Chunk
 
@@ -72,7 +73,7 @@ def admit(head: Head, chunk: Chunk, now: int, offset: int, size: int, policy: Po
         if captured and chunk.response is not None and not head.truncated:
             head.truncated = head.changed = True
         chunk = bare(chunk, captured=captured)
-    head.chunks.append(chunk)
+    head.packed.append(pack_chunk(chunk))
     head.offsets.append(offset)
     if plain:
         due = now + policy.session_window

@@ -19,7 +19,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
 from pipeline.core.restore import flat
 from pipeline.core.rows import DeadLetter, Outgoing
-from pipeline.core.segment import Marker
+from pipeline.core.segment import Marker, unpack_packed
 from pipeline.core.timing import rfc3339
 from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk
@@ -61,7 +61,8 @@ def finish(
         source: topic and partition; an empty topic when the chunks came from none.
         valuation: prices and estimates.
     """
-    chunks = [*(chunk for _, chunk in stored), *head.chunks]
+    stored = [*stored, *zip(head.offsets, unpack_packed(head.packed), strict=True)]
+    chunks = [chunk for _, chunk in stored]
     origin = _source(head, source)
     dead: list[DeadLetter] = []
     head.flush_run()
@@ -73,8 +74,7 @@ def finish(
     except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this request, not to the process
         folded = _quarantined(head, chunks, bug, policy)
         value = seal(folded.record, origin, limit=policy.max_record_bytes)
-        entries = [*stored, *zip(head.offsets, head.chunks, strict=True)]
-        dead = [_rebuilt(head.request_id, offset, chunk) for offset, chunk in entries]
+        dead = [_rebuilt(head.request_id, offset, chunk) for offset, chunk in stored]
         head.poisoned = True
     marker = _marker(head, folded, previous, known=bool(chunks))
     final = marker.closed_by == "final" and marker.complete

@@ -13,6 +13,7 @@ from pipeline.core.bare import bare
 from pipeline.core.head import Head
 from pipeline.core.identity import Slot, same_payload, slot_of
 from pipeline.core.policy import Policy
+from pipeline.core.segment import unpack_packed
 from pipeline.core.signs import SIGNS
 from schemas.chunk import Chunk
 
@@ -37,7 +38,7 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
         The source records of the conflicts, in order of arrival.
     """
     waiting, head.repeats, head.changed = head.repeats, [], True
-    known = {identity_of(chunk): chunk for chunk in head.chunks}
+    known = {identity_of(chunk): chunk for chunk in unpack_packed(head.packed)}
     wanted = [(identity_of(chunk), record, chunk) for record, chunk in waiting]
     if any(identity not in known for identity, _, _ in wanted):
         known |= {identity_of(chunk): chunk for chunk in earlier()}

@@ -18,7 +18,7 @@ _NO_BOUNDS: Final = cast("dict[Any, Any]", cast("Mapping[Any, Any]", MappingProx
 
 def rest(head: Head) -> None:
     """Let go of what is in a segment now."""
-    head.chunks = head.offsets = _NO_ITEMS
+    head.packed = head.offsets = _NO_ITEMS
     head.fresh = _NO_BOUNDS
     if not head.repeats:
         head.repeats = _NO_ITEMS
@@ -27,6 +27,6 @@ def rest(head: Head) -> None:
 def wake(head: Head) -> None:
     """Give a head that rests containers of its own again; one that does not rest keeps what it has."""
     if head.fresh is _NO_BOUNDS:
-        head.chunks, head.offsets, head.fresh = [], [], {}
+        head.packed, head.offsets, head.fresh = [], [], {}
     if head.repeats is _NO_ITEMS:
         head.repeats = []

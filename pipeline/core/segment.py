@@ -12,7 +12,6 @@ surrogates, odd leaves) is kept as the JSON it came as.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -135,7 +134,6 @@ class Checkpoint(msgspec.Struct, array_like=True):
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
-_original: Final = attrgetter("original")
 _Offsets = list[int]
 _Chunks = list[STORED | bytes]
 _unpack_head: Final = msgspec.msgpack.Decoder(tuple[SegmentHead, msgspec.Raw, msgspec.Raw]).decode
@@ -144,7 +142,11 @@ _unpack_run: Final = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, int,
 _unpack_run_chunks: Final = msgspec.msgpack.Decoder(
     tuple[int, int, int, int, int, int, _Offsets, _Chunks],
 ).decode
-_RUN: Final = _pack((None,) * 8)[0]
+_unpack_list: Final = msgspec.msgpack.Decoder(_Chunks).decode
+_SHORT: Final = [_pack((None,) * count)[:1] for count in range(16)]
+"""First bytes of short arrays."""
+
+_RUN: Final = _SHORT[8][0]
 """First byte of a segment with a RunHead: an array of eight."""
 unpack_marker: Final = msgspec.msgpack.Decoder(Marker).decode
 unpack_checkpoint: Final = msgspec.msgpack.Decoder(Checkpoint).decode
@@ -186,37 +188,53 @@ def pack(value: Any) -> bytes:
     return _pack(value)
 
 
-def pack_segments(head: SegmentHead, chunks: list[Chunk], offsets: list[int], size: int) -> Iterator[bytes]:
+def pack_chunk(chunk: Chunk) -> bytes:
+    """A chunk as a segment holds it; one that msgpack can't hold is its JSON."""
+    return _pack(chunk if chunk.original is None else chunk.original)
+
+
+def pack_segments(head: SegmentHead, chunks: list[bytes], offsets: list[int], size: int) -> Iterator[bytes]:
     """Values of the segments that hold these chunks, in order; all but the first repeat the head without `fresh`.
 
     Args:
         head: of the moment.
-        chunks: not yet in a segment.
+        chunks: not yet in a segment, packed.
         offsets: their source offsets.
         size: an upper bound of their bytes; only above MAX_SEGMENT are they measured one by one.
     """
-    entries = _entries(chunks)
-    for group in [slice(None)] if size <= MAX_SEGMENT else _groups(entries):
-        yield _pack((head, offsets[group], entries[group]))
+    for group in [slice(None)] if size <= MAX_SEGMENT else _groups(chunks):
+        yield _pack((head, offsets[group], _listed(chunks[group])))
         head.fresh = []
 
 
-def pack_run(head: RunHead, chunks: list[Chunk], offsets: list[int]) -> bytes:
+def pack_run(head: RunHead, chunks: list[bytes], offsets: list[int]) -> bytes:
     """Value of the segment of plain chunks, of MAX_SEGMENT bytes together at most; args as in pack_segments."""
-    return _pack((*head, offsets, _entries(chunks)))
+    return _pack((*head, offsets, _listed(chunks)))
 
 
-def _entries(chunks: list[Chunk]) -> list[Any]:
-    """Chunks as they are packed; one that msgpack can't hold is its JSON."""
-    if any(map(_original, chunks)):
-        return [chunk if chunk.original is None else chunk.original for chunk in chunks]
+def _listed(chunks: list[bytes]) -> msgspec.Raw:
+    """Packed chunks as one packed list: msgpack's array 16 or 32, or its short form, and then one after the other."""
+    count = len(chunks)
+    if count < len(_SHORT):
+        start = _SHORT[count]
+    elif count < 1 << 16:
+        start = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        start = b"\xdd" + count.to_bytes(4, "big")
+    return msgspec.Raw(start + b"".join(chunks))
+
+
+def _whole(chunks: list[Any]) -> list[Chunk]:
+    """Chunks of which some may be JSON still."""
+    if bytes in map(type, chunks):
+        return [decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in chunks]
     return chunks
 
 
 def _groups(entries: list[Any]) -> Iterator[slice]:
     first = size = 0
     for number, entry in enumerate(entries):
-        length = len(_pack(entry))
+        length = len(entry)
         if number > first and size + length > MAX_SEGMENT:
             yield slice(first, number)
             first, size = number, 0
@@ -247,9 +265,12 @@ def unpack_chunks(value: bytes) -> list[tuple[int, Chunk]]:
     """(source offset, chunk) of a segment, in order of arrival."""
     chunks: list[Any]
     offsets, chunks = (_unpack_run_chunks if value[0] == _RUN else _unpack_chunks)(value)[-2:]
-    if bytes in map(type, chunks):
-        chunks = [decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in chunks]
-    return list(zip(offsets, chunks, strict=True))
+    return list(zip(offsets, _whole(chunks), strict=True))
+
+
+def unpack_packed(chunks: list[bytes]) -> list[Chunk]:
+    """Chunks that were packed and are in no segment yet."""
+    return _whole(_unpack_list(_listed(chunks)))
 
 
 def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.admission import Verdict, admit, close, close_due, set_deadline
 from pipeline.core.head import NEVER, Head
 from pipeline.core.policy import Policy
+from pipeline.core.segment import unpack_packed
 from schemas.chunk import Chunk
 from schemas.decode import decode
 from tests.chunk import CHAT, Document, chat, chunk, encoded, error, image, marker, usage
@@ -49,7 +50,7 @@ def test_a_new_chunk_is_kept_and_counted() -> None:
     head = opened(POLICY, *chunks)
 
     assert (head.chunk_count, head.offsets, head.size) == (2, [0, 1], sizes(*chunks))
-    assert [said(stored) for stored in head.chunks] == ["a", "b"]
+    assert [said(stored) for stored in unpack_packed(head.packed)] == ["a", "b"]
 
 
 def test_a_seen_identity_is_a_repeat_and_changes_nothing() -> None:
@@ -57,7 +58,7 @@ def test_a_seen_identity_is_a_repeat_and_changes_nothing() -> None:
     head = opened(POLICY, chat(0, "a"), chat(1, "b"))
 
     assert enter(head, chat(0, "other"), at=1_000) is Verdict.REPEAT
-    assert (head.chunk_count, head.due, head.last_ms, len(head.chunks)) == (2, SESSION, 0, 2)
+    assert (head.chunk_count, head.due, head.last_ms, len(head.packed)) == (2, SESSION, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_past_max_bytes_content_is_not_stored() -> None:
     chunks = [chat(0, "kept"), chat(1, "x" * 500), chat(2, "y")]
     head = opened(replace(POLICY, max_bytes=sizes(chunks[0]) + 10), *chunks)
 
-    assert [said(stored) for stored in head.chunks] == ["kept", None, None]
+    assert [said(stored) for stored in unpack_packed(head.packed)] == ["kept", None, None]
     assert head.truncated
     assert head.chunk_count == 3
 
@@ -198,7 +199,7 @@ def test_past_max_chunks_content_is_not_stored() -> None:
     """The number of chunks is a limit of its own."""
     head = opened(replace(POLICY, max_chunks=2), *(chat(index, "a") for index in range(3)))
 
-    assert [said(stored) for stored in head.chunks] == ["a", "a", None]
+    assert [said(stored) for stored in unpack_packed(head.packed)] == ["a", "a", None]
     assert head.truncated
 
 
@@ -206,7 +207,7 @@ def test_a_limit_never_loses_the_bill() -> None:
     """Usage, cost, finish, labels and time are stored past every limit (CONTRACT §4 rule 5)."""
     last = chat(1, "b", finish="stop", usage={"total_tokens": 7}, cost=0.5, labels={"tenant": "t"}, model="m")
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), last)
-    stored: Any = head.chunks[-1]
+    stored: Any = unpack_packed(head.packed)[-1]
 
     assert (stored.response.usage, stored.cost, stored.labels, stored.model) == (
         {"total_tokens": 7},
@@ -222,14 +223,14 @@ def test_a_limit_keeps_the_raw_request() -> None:
     """It is kept once, and n of it decides when the request ends."""
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), chat(1, "b", raw_request=RAW))
 
-    assert head.chunks[-1].raw_request == RAW
+    assert unpack_packed(head.packed)[-1].raw_request == RAW
 
 
 def test_a_marker_passes_every_limit() -> None:
     """It has no content to lose."""
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), marker(1, cost=0.5))
 
-    assert (head.closed_by, head.chunks[-1].cost, head.truncated) == ("final", 0.5, False)
+    assert (head.closed_by, unpack_packed(head.packed)[-1].cost, head.truncated) == ("final", 0.5, False)
 
 
 @pytest.mark.parametrize("capture", ["metadata", "hash"])
@@ -239,7 +240,7 @@ def test_without_capture_no_content_is_stored(capture: Any) -> None:
 
     head = opened(policy, chat(0, "secret", raw_request=RAW), chat(1, "secret", finish="stop"))
 
-    assert "secret" not in str(head.chunks)
+    assert "secret" not in str(unpack_packed(head.packed))
     assert not head.truncated
     assert (head.images_total, head.cause) == (1, "finish")
 
@@ -251,7 +252,7 @@ def test_the_original_of_an_odd_chunk_is_content_too(policy: Policy) -> None:
 
     head = opened(policy, odd)
 
-    (stored,) = head.chunks
+    (stored,) = unpack_packed(head.packed)
     assert "secret" not in str(stored)
     assert (stored.original, head.anomalies) == (None, 1)
 
@@ -268,7 +269,7 @@ def test_what_is_stored_can_be_encoded(policy: Policy) -> None:
 
     admit(head, decode(odd), 0, 0, len(odd), policy)
 
-    (stored,) = head.chunks
+    (stored,) = unpack_packed(head.packed)
     assert (stored.model, stored.labels, stored.original) == ("m\ufffd", {"tenant": "\ufffd"}, None)
 
 

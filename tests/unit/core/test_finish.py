@@ -13,7 +13,7 @@ from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.late import micros
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter
-from pipeline.core.segment import Marker
+from pipeline.core.segment import Marker, pack_chunk
 from schemas.chunk import Chunk
 from schemas.decode import decode
 from schemas.identity import record_id
@@ -166,7 +166,7 @@ def test_a_fold_that_raises_gives_its_chunks_back() -> None:
     """Each chunk, rebuilt, with its source offset: stored, in memory, and as it came where it was odd (CONTRACT §3)."""
     odd = encoded(chunk(1, {"choices": [{"finish_reason": 5}]}))
     head = closed(chat(0, "a", labels={"tenant": "t"}))
-    head.chunks.append(decode(odd))
+    head.packed.append(pack_chunk(decode(odd)))
     head.offsets.append(9)
     stored = [(4, decode(encoded(chat(2, "c"))))]
 
@@ -246,7 +246,7 @@ def test_half_a_character_can_be_given_back(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module, "fold", broken)
     value = encoded(chat(0, "x")).replace(b'"x"', b'"\\ud83d"')
     head = Head("r-1", CHAT, now=START, offset=0)
-    head.chunks, head.offsets = [decode(value)], [0]
+    head.packed, head.offsets = [pack_chunk(decode(value))], [0]
     close(head, "finish", START)
 
     (letter,) = finished(head).dead_letters

@@ -16,6 +16,7 @@ from pipeline.core.segment import (
     hour_prefix,
     marker_key,
     pack,
+    pack_chunk,
     pack_markers,
     pack_segments,
     segment_key,
@@ -26,6 +27,7 @@ from pipeline.core.segment import (
     unpack_head,
     unpack_marker,
     unpack_markers,
+    unpack_packed,
     unpack_scalars,
 )
 from schemas.chunk import Chunk
@@ -45,7 +47,7 @@ def empty_head() -> SegmentHead:
 
 def packed(*chunks: Chunk, size: int = 0) -> list[bytes]:
     """The segments of chunks whose offsets are their positions."""
-    return list(pack_segments(empty_head(), list(chunks), list(range(len(chunks))), size))
+    return list(pack_segments(empty_head(), list(map(pack_chunk, chunks)), list(range(len(chunks))), size))
 
 
 def test_keys_of_a_request_are_together_and_in_order() -> None:
@@ -201,3 +203,17 @@ def test_a_checkpoint_comes_back() -> None:
     place = Checkpoint(position=9, clock=1 << 41, sequence=3, lineage=b"\x00\xff", swept_hour=-1, dropped_hour=7)
 
     assert unpack_checkpoint(pack(place)) == place
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 300, 65_535, 65_536])
+def test_any_number_of_packed_chunks_is_one_list(count: int) -> None:
+    """Short, 16 and 32 bit lists of msgpack; the segment that holds them reads alike."""
+    first, odd = decode(encoded(chat(0, "a"))), decode(encoded(chat(1, "\ud800")))
+    chunks = [*[pack_chunk(first)] * (count - 1), *[pack_chunk(odd)] * (count > 0)]
+
+    found = unpack_packed(chunks)
+    (value,) = pack_segments(empty_head(), chunks, list(range(count)), 0)
+
+    assert [each.chunk_index for each in found] == [0] * (count - 1) + [1] * (count > 0)
+    assert [chunk_fields(each) for each in found[-2:]] == [chunk_fields(each) for each in (first, odd)][-count:][:count]
+    assert [offset for offset, _ in unpack_chunks(value)] == list(range(count))
