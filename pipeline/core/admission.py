@@ -15,6 +15,7 @@ from pipeline.core.closing import AT_ONCE, EXPIRY, LATE, LIMIT, rule_of
 from pipeline.core.head import NEVER, Head
 from pipeline.core.identity import FLOATING, slot_of
 from pipeline.core.policy import Policy
+from pipeline.core.rest import wake
 from pipeline.core.segment import pack_chunk
 from pipeline.core.signs import ERROR, MARKER, PLAIN, SIGNS, Signs
 from schemas.chunk import Chunk
@@ -108,6 +109,7 @@ def close(head: Head, cause: str, at: int) -> None:
 
 def close_due(head: Head, policy: Policy) -> None:
     """Close a request whose deadline passed, as of that deadline."""
+    wake(head)
     at = head.due
     if head.revision:
         close(head, LATE, at)

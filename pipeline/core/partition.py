@@ -19,6 +19,7 @@ from pipeline.core.journal import Journal, Stored
 from pipeline.core.late import Fate, fate_of, reopen
 from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
+from pipeline.core.rest import rest
 from pipeline.core.restore import head_of
 from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted, traceparent_of
 from pipeline.core.segment import (
@@ -82,8 +83,6 @@ class Partition:
         self._dead: list[DeadLetter] = []
         self._snapshotted = -1
         self.pending = self.pending_bytes = 0
-
-    # ---- what the engine looks at ------------------------------------------------------------------------------
 
     @property
     def open_count(self) -> int:
@@ -395,6 +394,7 @@ class Partition:
         if head.closed_by is not None:
             self.closing[head.request_id] = head
             return
+        rest(head)
         (self._gathering if head.revision else self._open)[head.key] = head
         head.queued = head.due
         self._deadlines.append((head.due, head.key))

@@ -21,6 +21,7 @@ from pipeline.engine.app import EngineApp, create_app
 from pipeline.engine.config import Config, Timing, configure
 from pipeline.engine.delivery import BatchConsumer
 from pipeline.engine.failpoint import arm_from
+from pipeline.engine.heap import HeapKeeper
 from pipeline.engine.loop import loop_factory
 from pipeline.engine.membership import watch
 from pipeline.engine.noise import LIBRARY, on_loop_error, quiet
@@ -118,15 +119,17 @@ class _Worker:
         loop.set_exception_handler(on_loop_error)
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
-        watch = LoopWatch(self._config.timing.blocked)
+        watch, heap = LoopWatch(self._config.timing.blocked), HeapKeeper()
         try:
             cluster = await self._reach()
             if cluster is None:
                 return OK
             watch.start(loop)
+            heap.start()
             return await self._serve(cluster)
         finally:
             watch.stop()
+            heap.stop()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)  # uvloop would leave its own behind when it closes
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.core.head import Head
+from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
 from pipeline.core.rest import rest, wake
 
@@ -57,3 +57,31 @@ def test_repeats_that_wait_are_kept() -> None:
     wake(waiting)
 
     assert waiting.repeats == ["a repeat"]
+
+
+@pytest.mark.parametrize(("start", "shared"), [(0, True), (1, False)])
+def test_bounds_that_the_run_tells_are_let_go(start: int, shared: bool) -> None:
+    """A run from 0 needs none of its own; one from 1 keeps them; either way waking shows the same indexes."""
+    resting = head()
+    for index in range(start, 5):
+        resting.remember(MAIN_RUN, index)
+    resting.flush_run()
+    seen = {slot: list(bounds) for slot, bounds in resting.seen.items()}
+    rest(resting)
+
+    assert (len(resting.seen) == 0) is shared
+    wake(resting)
+    assert resting.seen == seen
+    assert resting.remember(MAIN_RUN, 3) is False
+    assert resting.remember(MAIN_RUN, 5) is True
+
+
+def test_indexes_of_other_kinds_keep_their_bounds() -> None:
+    """Usage, errors and further attempts have no run."""
+    resting = head()
+    resting.remember(MAIN_RUN, 0)
+    resting.remember(Slot(1, 0, -1), 0)
+    resting.flush_run()
+    rest(resting)
+
+    assert resting.seen == {MAIN_RUN: [0, 1], Slot(1, 0, -1): [0, 1]}

@@ -104,6 +104,7 @@ def test_a_head_comes_back_from_plain_segments(cuts: list[int], first: int) -> N
     ((key, segments),) = Journal(rows).load()
     again = head_of(key.decode(), segments)
 
+    wake(head)
     assert [type(each) for each in segments] == [SegmentHead, *[RunHead] * len(cuts)]
     assert facts(again) == facts(head)
     assert (again.segments, again.saved_size) == (head.segments, head.size)
