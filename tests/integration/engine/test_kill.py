@@ -40,10 +40,10 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(
     async def scenario() -> None:
         chunks = interleaved(made, together=40, seed=3)
         sending = asyncio.create_task(send(brisk, chunks, per_second=450))
-        for number in range(3):
+        for number, batches in enumerate((10, 2, 1)):  # the second may start when all is sent, on a busy machine
             worker = Worker(brisk, tmp_path / f"log{number}", timing=QUICK, instance="one")
             try:
-                await asyncio.to_thread(worker.wait_for, "folded", count=1 if number == 2 else 10)
+                await asyncio.to_thread(worker.wait_for, "folded", count=batches)
                 if number == 2:
                     await sending
                     await committed(brisk, brisk.record_topic, at_least=len(made))

@@ -28,7 +28,7 @@ from pipeline.settings import Settings, client
 
 START_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.05
-CALM_SECONDS: Final = 2.0
+CALM_SECONDS: Final = 12.0
 """Memory that is not seen to change for so long has settled."""
 
 
@@ -138,7 +138,7 @@ class Worker:
         finally:
             await reader.stop()
 
-    async def resident(self, seconds: float = 15.0) -> int:
+    async def resident(self, seconds: float = 40.0) -> int:
         """Bytes of memory that it occupies, once that no longer changes by a percent."""
         deadline = time.monotonic() + seconds
         seen, since = self.process.resident(), time.monotonic()
