@@ -17,7 +17,7 @@ MANY: Final = 40
 CHUNKS: Final = 20
 WARM_SECONDS: Final = 2.0
 GROWTH_TARGET: Final = 15.0
-INTERVAL: Final = 200
+INTERVAL: Final = 400
 """Between two checkpoints of one partition of the smaller run, ms."""
 
 
