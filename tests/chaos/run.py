@@ -53,6 +53,9 @@ QUIET_SECONDS: Final = 6.0
 LAST_SECONDS: Final = 150.0
 """Deadline for all records after the last chunk; windows and restores take about 30 of them."""
 
+TOLD: Final = 40
+"""Lines of a log that tell what a traceback was."""
+
 
 @dataclass
 class Options:
@@ -196,12 +199,14 @@ def _tell(stage: Stage, report: Report) -> None:
     report.turns = stage.turns
     report.memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     report.exits = {str(status): count for status, count in sorted(fleet.exits.items())}
-    report.late_leaves, report.notes = fleet.late_leaves, stage.notes
+    report.late_leaves, report.notes = fleet.late_leaves, [*stage.notes, *fleet.late_words]
     report.fenced = stage.fenced()
     report.holes = sum(len(worker.events("a batch is missing, reading again")) for worker in fleet.everyone)
     for worker in fleet.everyone:
         lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines() if worker.log.exists() else []
-        report.refused += [line for line in lines if line.startswith(("REFUSED", "Traceback"))]
+        for number, line in enumerate(lines):
+            if line.startswith(("REFUSED", "Traceback")):
+                report.refused += [f"{worker.name}: {each}" for each in lines[max(number - 2, 0) : number + TOLD]]
 
 
 async def _verdicts(seed: int) -> list[Verdict]:

@@ -26,6 +26,8 @@ TIMING: Final = {"session": 6.0, "heartbeat": 1.0, "fenced": 8.0, "rebalance": 1
 OPTIONS: Final = {"flush": 2.0}
 RESTART_SECONDS: Final = 0.5
 LEAVE_SECONDS: Final = 10.0
+LAST_WORDS: Final = 15
+"""Lines of its log that tell why a worker took too long."""
 """From SIGTERM to the end; promised by the worker."""
 
 
@@ -48,6 +50,7 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.wanted = False
         self.late_leaves = 0
+        self.late_words: list[str] = []
         self._events: dict[str, list[dict[str, Any]]] = {}
         self._read = 0
 
@@ -105,6 +108,8 @@ class Worker:
         in_time = await self.ended(LEAVE_SECONDS + 1)  # a second for the interpreter to end
         if not in_time:
             self.late_leaves += 1
+            words = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_WORDS:]
+            self.late_words += [f"{self.name} left late: {line}" for line in words]
             await self.kill()
         return in_time
 
@@ -163,6 +168,11 @@ class Fleet:
     def late_leaves(self) -> int:
         """How often SIGTERM took too long."""
         return sum(worker.late_leaves for worker in (*self.workers, *self.guests))
+
+    @property
+    def late_words(self) -> list[str]:
+        """What those that took too long wrote last."""
+        return [line for worker in (*self.workers, *self.guests) for line in worker.late_words]
 
     @property
     def everyone(self) -> list[Worker]:
