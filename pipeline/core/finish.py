@@ -17,6 +17,7 @@ from pipeline.core.head import Head
 from pipeline.core.late import EPOCH, micros
 from pipeline.core.policy import Policy
 from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
+from pipeline.core.rest import wake
 from pipeline.core.restore import flat
 from pipeline.core.rows import DeadLetter, Outgoing
 from pipeline.core.segment import Marker, unpack_packed
@@ -61,6 +62,7 @@ def finish(
         source: topic and partition; an empty topic when the chunks came from none.
         valuation: prices and estimates.
     """
+    wake(head)  # a checkpoint between close and finalize put it to rest
     stored = [*stored, *zip(head.offsets, unpack_packed(head.packed), strict=True)]
     chunks = [chunk for _, chunk in stored]
     origin = _source(head, source)
