@@ -18,16 +18,16 @@ FOREVER: Final = 10**12
 class Worker:
     """A partition as the engine drives it: what it sends counts only once it is committed, and it may crash."""
 
-    def __init__(self, records: Iterable[SourceRecord]) -> None:
+    def __init__(self, records: Iterable[SourceRecord], policy: Policy = POLICY) -> None:
         """Start with an empty store."""
-        self.source = list(records)
+        self.source, self.policy = list(records), policy
         self.rows = MemoryRows()
         self.sent: list[Outgoing] = []
         self.dead: list[Outgoing] = []
         self.partition = self._loaded()
 
     def _loaded(self) -> Partition:
-        partition = Partition(POLICY, self.rows, "t", 0)
+        partition = Partition(self.policy, self.rows, "t", 0)
         partition.load()
         return partition
 
@@ -64,9 +64,9 @@ class Worker:
             self.dead += snapshot.dead_letters
 
 
-def worked(records: Sequence[SourceRecord], steps: Sequence[str]) -> Worker:
+def worked(records: Sequence[SourceRecord], steps: Sequence[str], policy: Policy = POLICY) -> Worker:
     """A worker that went through these records; a step follows each of them, "" is none."""
-    worker = Worker(records)
+    worker = Worker(records, policy)
     for end, step in enumerate(steps, 1):
         if step:
             worker.read(end)
