@@ -250,6 +250,7 @@ class Seen:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp: int
+    offset: int
 
 
 async def committed(
@@ -274,7 +275,7 @@ async def committed(
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found += [Seen(r.partition, r.key, r.value, tuple(r.headers), r.timestamp) for r in batch]
+                found += [Seen(r.partition, r.key, r.value, tuple(r.headers), r.timestamp, r.offset) for r in batch]
             ends = await consumer.end_offsets(parts)
             if len(found) >= at_least and all([await consumer.position(part) >= ends[part] for part in parts]):
                 return found
