@@ -36,11 +36,13 @@ class Folded:
 
     Attributes:
         records: bytes of each, in the order in which they arose.
-        dead: (reason, partition, offset) of the dead letters, but for those of `passing` lines.
+        dead: (reason, partition, offset) of the dead letters.
+        passing: (partition, offset) of what is no line of `fold`; its dead letters are not among the others.
     """
 
     records: list[bytes] = field(default_factory=list)
     dead: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    passing: set[tuple[int, int]] = field(default_factory=set)
 
 
 def line(key: bytes | None, value: bytes | None, place: Place) -> tuple[bytes, bool]:
@@ -85,21 +87,21 @@ def fold(
         AssertionError: `fold` failed.
     """
     chunks, config, dead = (folder / name for name in ("chunks.jsonl", "settings.toml", "dead.jsonl"))
-    passing = set()
+    folded = Folded()
     with chunks.open("wb") as sink:
         for key, value, place in records:
             made, whole = line(key, value, place)
             sink.write(made)
             if not whole:
-                passing.add((place.partition, place.offset))
+                folded.passing.add((place.partition, place.offset))
     config.write_text("".join(_told(*each) for each in settings.items()), encoding="utf-8")
     command = (sys.executable, "-m", "pipeline", "fold", "--config", config, "--dead-letters", dead, chunks)
     plain = {name: value for name, value in os.environ.items() if not name.startswith("STREAMLEDGER_")}
     done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, timeout=SECONDS, check=False)
     assert done.returncode in (0, 1), done.stderr.decode(errors="replace")[-2_000:]
-    folded = Folded(done.stdout.splitlines())
+    folded.records = done.stdout.splitlines()
     for told_dead in map(json.loads, dead.read_bytes().splitlines()):
         source = told_dead["source"]
-        if (source["partition"], source["offset"]) not in passing:
+        if (source["partition"], source["offset"]) not in folded.passing:
             folded.dead[told_dead["reason"], source["partition"], source["offset"]] += 1
     return folded
