@@ -40,6 +40,8 @@ class Worker:
         """One of the steps of a delivery."""
         if name == "finalize":
             self._finalize()
+        elif name == "wall":
+            self._expire_by_wall()
         elif name in ("checkpoint", "restart"):
             self._checkpoint()
         if name in ("restart", "crash"):
@@ -50,6 +52,11 @@ class Worker:
         self.partition.expire(self.partition.clock + FOREVER)
         self._finalize()
         self._checkpoint()
+
+    def _expire_by_wall(self) -> None:
+        """The wall clock closes what is due before the next record is appended: nothing was unread until then."""
+        if self.partition.position < len(self.source):
+            self.partition.expire(self.source[self.partition.position].timestamp - 1)
 
     def _finalize(self) -> None:
         for request_id in list(self.partition.closing):
