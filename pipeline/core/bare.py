@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pipeline.core.error import without_content
 from pipeline.core.streams import STRIP
 from pipeline.core.text import mend_json
 from schemas.chunk import Chunk
@@ -29,12 +30,25 @@ def bare(chunk: Any, *, captured: bool) -> Chunk:
         A chunk that no longer needs the bytes it came as, which are content too: its texts are whole (S-CHAT-9), and
         its odd leaves were counted when it was admitted.
     """
-    changes: dict[str, Any] = {} if captured else {"raw_request": None}
+    changes: dict[str, Any] = {}
     if chunk.response is not None:
         changes["response"] = STRIP[chunk.stream_type](chunk.response)
+    if not captured:
+        changes["raw_request"] = None
+        changes["error"] = without_content(chunk.error)
+        if chunk.response is not None:
+            _silence(changes["response"])
     stripped: Chunk = msgspec.structs.replace(chunk, **changes)
     if chunk.original is None:
         return stripped
     fields = mend_json(msgspec.to_builtins(stripped, builtin_types=_LEAVES))
     whole: Chunk = msgspec.convert(fields, STORED, builtin_types=_LEAVES)
     return whole
+
+
+def _silence(payload: Any) -> None:
+    """Let the errors of a stripped payload, which is a copy, quote nothing."""
+    payload.error = without_content(payload.error)
+    inner = getattr(payload, "response", None)
+    if inner is not None and "error" in inner:
+        inner["error"] = without_content(inner["error"])

@@ -17,6 +17,12 @@ CANCELLED: Final = "request_cancelled"
 
 _OUTSIDE: Final = ("event_id", "type", "is_bifrost_error", "status_code", "extra_fields")
 _INSIDE: Final = ("type", "code", "message", "error", "param", "event_id")
+_KNOWN: Final = frozenset((*_OUTSIDE, *_INSIDE))
+_EXTRA_KEPT: Final = (
+    *("provider", "model_requested", "original_model_requested", "resolved_model_used", "request_type"),
+    *("converted_request_type", "latency", "billed_usage", "error_type"),
+)
+_SCALARS: Final = (str, int, float)
 _MOST: Final = 1 << 31
 """Bound of a status code: far above any, and every reader keeps it exact."""
 
@@ -77,6 +83,28 @@ def payload_error(stream_type: str, response: Any) -> tuple[Json | None, int]:
 def is_cancelled(error: Json) -> bool:
     """Whether an error in normal form says that the caller gave up: the record is `incomplete` then (CONTRACT §2)."""
     return error.get("type") == CANCELLED or error["error"].get("type") == CANCELLED
+
+
+def without_content(value: Any) -> Any:
+    """An error of any shape without what may quote a request: raw requests and responses, fields that nobody knows.
+
+    Type, code, message and billed usage stay. What was odd stays odd, and what was an error stays one.
+    """
+    if not value or isinstance(value, _SCALARS):
+        return value
+    if not isinstance(value, dict):
+        return [None]
+    return {name: _quiet(name, leaf) for name, leaf in value.items() if name in _KNOWN} or {"message": ""}
+
+
+def _quiet(name: str, leaf: Any) -> Any:
+    if leaf is None or isinstance(leaf, _SCALARS):
+        return leaf
+    if name == "error" and isinstance(leaf, dict):
+        return without_content(leaf)
+    if name == "extra_fields" and isinstance(leaf, dict):
+        return {name: leaf[name] for name in _EXTRA_KEPT if name in leaf}
+    return []
 
 
 def _parts(value: Any) -> tuple[Json, Json, int]:

@@ -35,7 +35,7 @@ class Head:
         changed: that is more than plain chunks and their counters.
         key: the request id as Kafka and the store have it.
         poisoned: an exception belongs to this request: it is quarantined (CONTRACT G4).
-        repeats: (source record, chunk) of identities seen before; compared together, see repeats.
+        repeats: (source record, chunk, `truncated` when it came) of identities seen before; see repeats.
         closed_by, closed_at: set once, when the request closes; nothing is admitted after.
         revision: above 0 while late chunks gather for a revision.
         first_closed_at: of revision 0, for the revise window and the marker's hour.

@@ -178,7 +178,7 @@ class Partition:
         elif verdict is Verdict.CLOSED:
             self._freeze(head, closed)
         else:
-            head.repeats.append((record, chunk))
+            head.repeats.append((record, chunk, head.truncated))
 
     def _take_slowly(self, record: Incoming, chunk: Chunk, now: int, closed: list[str]) -> None:
         """A first chunk, a late one, one that comes after its request's deadline, or a wrong key or type."""

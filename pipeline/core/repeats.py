@@ -39,13 +39,13 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
     """
     waiting, head.repeats, head.changed = head.repeats, [], True
     known = {identity_of(chunk): chunk for chunk in unpack_packed(head.packed)}
-    wanted = [(identity_of(chunk), record, chunk) for record, chunk in waiting]
-    if any(identity not in known for identity, _, _ in wanted):
+    wanted = [(identity_of(chunk), record, chunk, truncated) for record, chunk, truncated in waiting]
+    if any(identity not in known for identity, *_ in wanted):
         known |= {identity_of(chunk): chunk for chunk in earlier()}
     conflicts = []
-    for identity, record, chunk in wanted:
+    for identity, record, chunk, truncated in wanted:
         first = known.get(identity)
-        if first is None or _same(first, chunk, head, policy):
+        if first is None or _same(first, chunk, truncated=truncated, captured=policy.capture == "full"):
             head.duplicates += 1
         else:
             head.conflicts += 1
@@ -53,9 +53,11 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
     return conflicts
 
 
-def _same(first: Chunk, again: Chunk, head: Head, policy: Policy) -> bool:
-    """Whether a chunk repeats the first of its identity, of which only a part may have been stored."""
-    captured = policy.capture == "full"
+def _same(first: Chunk, again: Chunk, *, truncated: bool, captured: bool) -> bool:
+    """Whether a chunk repeats the first of its identity, of which only a part may have been stored.
+
+    `truncated` is that of the moment in which the repeat came: when it is compared depends on checkpoints (G3).
+    """
     if same_payload(first, again):
         return True
-    return (head.truncated or not captured) and same_payload(first, bare(again, captured=captured))
+    return (truncated or not captured) and same_payload(first, bare(again, captured=captured))

@@ -6,6 +6,7 @@ Lines with `_kafka` run the live clock of their partition; without it no time pa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
@@ -50,6 +51,11 @@ class _Line(msgspec.Struct):
 
 _read_line: Final = msgspec.json.Decoder(_Line).decode
 
+_NAME: Final = b'"_kafka"'
+_LAST: Final = re.compile(rb'"_kafka"\s*:\s*\{[^{}]*\}\s*\}')
+_FIRST: Final = re.compile(rb'"_kafka"\s*:\s*\{[^{}]*\}\s*,\s*')
+"""The place at the end of a line, and at its beginning."""
+
 
 class OfflineFold:
     """Folds lines; one working set for each partition that they name, one for the lines that name none."""
@@ -71,7 +77,7 @@ class OfflineFold:
             else:
                 source = DeadLetterSource(**msgspec.structs.asdict(place))
                 partition, rows = self._partition(place.topic, place.partition)
-                record = SourceRecord(key, line, place.offset, place.timestamp)
+                record = SourceRecord(key, _chunk(line), place.offset, place.timestamp)
             if record.offset < partition.position:
                 raise ProducerFault(INVALID, "_kafka: offsets of a partition must rise", request_id=request_id)
         except ProducerFault as wrong:
@@ -128,11 +134,21 @@ def _document(value: bytes) -> dict[str, Any]:
 
 
 def _chunk(line: bytes) -> bytes:
-    """A line as the chunk that lay on the topic, without its place."""
-    document = _document(line)
-    if "_kafka" not in document:
+    """A line as the chunk that lay on the topic: without its place, whose bytes no limit may count (G3).
+
+    Exact where the place stands first or last; from between other fields it is taken by writing the line anew.
+    """
+    at = line.rfind(_NAME)
+    if at < 0:
         return line
-    del document["_kafka"]
+    before = line[:at].rstrip()
+    if before.endswith(b",") and _LAST.fullmatch(line, at):
+        return before[:-1] + b"}"
+    if before == b"{" and (found := _FIRST.match(line, at)):
+        return b"{" + line[found.end() :]
+    document = _document(line)
+    if document.pop("_kafka", None) is None:
+        return line
     return json.dumps(document).encode()
 
 
@@ -165,7 +181,7 @@ def _letter(letter: DeadLetter, partition: Partition) -> LetterLine:
         letter.detail,
         request_id=None if letter.key is None else letter.key.decode(errors="replace"),
         source=source,
-        value=_chunk(letter.value or b""),
+        value=letter.value or b"",
     )
 
 

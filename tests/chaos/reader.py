@@ -218,6 +218,13 @@ async def chunks(bootstrap_servers: str, topic: str, *, partitions: int, header:
     return sent
 
 
+async def partition(bootstrap_servers: str, topic: str, number: int) -> Any:
+    """All records of one partition that a committed reader sees."""
+    reader = Reader(bootstrap_servers, records=topic, dead=topic, partitions=0)
+    async for each in everything(reader._consumer("read_committed"), [TopicPartition(topic, number)]):
+        yield each
+
+
 async def everything(consumer: Any, parts: list[Any]) -> Any:
     """All records of the partitions up to their ends at the start."""
     await consumer.start()

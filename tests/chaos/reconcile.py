@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from tests.chaos.again import Again
 from tests.chaos.garbage import Garbage
 from tests.chaos.generator import HEADER, Ledger
 from tests.chaos.reader import DeadLetter, Record, Sent
@@ -43,6 +44,9 @@ class Result:
     garbage_different: int = 0
     dead_unexpected: int = 0
     reread_different: int = 0
+    folded_partitions: int = 0
+    folded: int = 0
+    folded_different: int = 0
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -60,8 +64,15 @@ class Result:
                 self.garbage_different,
                 self.dead_unexpected,
                 self.reread_different,
+                self.folded_different,
             )
         )
+
+    def fold_again(self, seen: Again) -> None:
+        """Note what a second fold of the topic has shown."""
+        self.folded_partitions, self.folded, self.folded_different = seen[:3]
+        for finding in seen.findings:
+            self.find(finding)
 
     def find(self, what: str) -> None:
         """Write a finding out, as long as there are not too many."""

@@ -124,6 +124,8 @@ class Report:
             ("garbage missing, duplicate, different", _three(result)),
             ("dead letters of good chunks", result.dead_unexpected),
             ("seen otherwise by a second reader", result.reread_different),
+            ("folded again offline: partitions, records", f"{result.folded_partitions}, {result.folded}"),
+            ("... records with other bytes", result.folded_different),
             ("chunks lost before the topic", result.unsent),
             ("SIGTERM that took over 10 s", self.late_leaves),
             ("readers held back at most", f"{self.longest_wait:.1f} s"),

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from tests.chaos.again import again
 from tests.chaos.faults import CORE, FAULTS, deck, play
 from tests.chaos.garbage import MAX_CHUNK_BYTES
 from tests.chaos.generator import HEADER, Ledger, Sender, plan
@@ -134,6 +135,7 @@ async def _play(stage: Stage, options: Options) -> None:
         sent = await chunks(servers, settings.chunk_topic, partitions=settings.partitions, header=HEADER)
         report.result = reconcile(ledger, sent, reader.records, reader.dead, grace=options.grace)
         report.result.reread_different = len(reader.places ^ await reader.again())
+        await _again(stage, options)
     finally:
         for task in background:
             task.cancel()
@@ -143,6 +145,14 @@ async def _play(stage: Stage, options: Options) -> None:
     report.looks, report.blind_seconds = reader.waits.looks, reader.waits.blind
     report.resent = sender.again
     _tell(stage, report)
+
+
+async def _again(stage: Stage, options: Options) -> None:
+    """Fold the topic a second time, offline."""
+    say("folding the topic again")
+    with tempfile.TemporaryDirectory(prefix="chaos-again-") as folder:
+        told = stage.settings.model_dump(mode="json")
+        options.report.result.fold_again(await again(told, Path(folder), seed=options.seed))
 
 
 async def _faults(stage: Stage, options: Options, sending: asyncio.Task[None]) -> None:
@@ -219,12 +229,14 @@ async def _verdicts(seed: int) -> list[Verdict]:
 
 
 async def control_holds(seed: int) -> Verdict:
-    """The negative control: records sent outside the transaction must be caught by the same reader."""
+    """The negative control: records sent outside the transaction must be caught by reader and second fold alike."""
     report = await chaos(
         Options(seed=seed, minutes=0.12, faults=(), per_second=200, grace=5_000, workers=1, control=True)
     )
-    caught = not report.passed and report.result.duplicate > 0
-    return Verdict("records outside the transaction", caught, f"{report.result.duplicate} doubles caught")
+    result = report.result
+    caught = not report.passed and result.duplicate > 0 and result.folded_different > 0
+    shown = f"{result.duplicate} doubles caught, {result.folded_different} by a second fold"
+    return Verdict("records outside the transaction", caught, shown)
 
 
 def say(line: str) -> None:

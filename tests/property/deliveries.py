@@ -199,10 +199,11 @@ class Delivery(NamedTuple):
 
     chunks: list[Document]
     steps: list[str]
-    """Per chunk: "" go on, "batch" a batch ends, "finalize", "checkpoint", "restart" (checkpoint first), "crash"."""
+    """Per chunk: "" go on, "batch" a batch ends, "wall" time passes without chunks, "finalize", "checkpoint", "restart"
+    (checkpoint first), "crash"."""
 
 
-STEPS: Final = ("", "", "", "batch", "finalize", "checkpoint", "restart", "crash")
+STEPS: Final = ("", "", "", "batch", "wall", "finalize", "checkpoint", "restart", "crash")
 
 
 @st.composite

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from pipeline.core.policy import Policy
 from pipeline.core.rows import SourceRecord
 from tests.chunk import HOUR, Document, chat, chunk, encoded, error, marker, speech, usage
 from tests.ledger import START, valid
 from tests.property.deliveries import STEPS
-from tests.property.worker import Worker, worked
+from tests.property.worker import POLICY, Worker, worked
 
 PAUSES = [0, 0, 0, 1, 1_500, 2_000, 2_500, 59_000, 300_000, HOUR, 2 * HOUR, 30 * HOUR]
 INDEXES = st.integers(0, 4)
@@ -35,6 +36,7 @@ def bad_chunks(draw: DrawFn) -> Document:
         4: lambda: chat(index, "a", finish="stop", **envelope),
         5: lambda: chunk(index, {"choices": "odd"}, **envelope),
         6: lambda: chat(index, draw(st.sampled_from("ab")), is_final=True, **envelope),
+        7: lambda: chat(index, **envelope),
     }
     return makers.get(kind, lambda: chat(index, draw(st.sampled_from("ab")), **envelope))()
 
@@ -54,12 +56,12 @@ def output(worker: Worker) -> list[Any]:
     return sorted(map(repr, worker.sent + worker.dead))
 
 
-@given(st.data(), topics())
-def test_a_replay_decides_the_same(data: st.DataObject, records: list[SourceRecord]) -> None:
-    """Batches, checkpoints, restarts and crashes anywhere: the same bytes as straight through."""
+@given(st.data(), topics(), st.sampled_from([POLICY, Policy(max_chunks=2), Policy(capture="metadata")]))
+def test_a_replay_decides_the_same(data: st.DataObject, records: list[SourceRecord], policy: Policy) -> None:
+    """Batches, checkpoints, restarts and crashes anywhere: the same bytes as straight through, at limits too."""
     steps = data.draw(st.lists(st.sampled_from(STEPS), min_size=len(records), max_size=len(records)))
 
-    straight, worker = worked(records, [""] * len(records)), worked(records, steps)
+    straight, worker = worked(records, [""] * len(records), policy), worked(records, steps, policy)
 
     assert output(worker) == output(straight)
 

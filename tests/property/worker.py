@@ -18,16 +18,16 @@ FOREVER: Final = 10**12
 class Worker:
     """A partition as the engine drives it: what it sends counts only once it is committed, and it may crash."""
 
-    def __init__(self, records: Iterable[SourceRecord]) -> None:
+    def __init__(self, records: Iterable[SourceRecord], policy: Policy = POLICY) -> None:
         """Start with an empty store."""
-        self.source = list(records)
+        self.source, self.policy = list(records), policy
         self.rows = MemoryRows()
         self.sent: list[Outgoing] = []
         self.dead: list[Outgoing] = []
         self.partition = self._loaded()
 
     def _loaded(self) -> Partition:
-        partition = Partition(POLICY, self.rows, "t", 0)
+        partition = Partition(self.policy, self.rows, "t", 0)
         partition.load()
         return partition
 
@@ -40,6 +40,8 @@ class Worker:
         """One of the steps of a delivery."""
         if name == "finalize":
             self._finalize()
+        elif name == "wall":
+            self._expire_by_wall()
         elif name in ("checkpoint", "restart"):
             self._checkpoint()
         if name in ("restart", "crash"):
@@ -50,6 +52,11 @@ class Worker:
         self.partition.expire(self.partition.clock + FOREVER)
         self._finalize()
         self._checkpoint()
+
+    def _expire_by_wall(self) -> None:
+        """The wall clock closes what is due before the next record is appended: nothing was unread until then."""
+        if self.partition.position < len(self.source):
+            self.partition.expire(self.source[self.partition.position].timestamp - 1)
 
     def _finalize(self) -> None:
         for request_id in list(self.partition.closing):
@@ -64,9 +71,9 @@ class Worker:
             self.dead += snapshot.dead_letters
 
 
-def worked(records: Sequence[SourceRecord], steps: Sequence[str]) -> Worker:
+def worked(records: Sequence[SourceRecord], steps: Sequence[str], policy: Policy = POLICY) -> Worker:
     """A worker that went through these records; a step follows each of them, "" is none."""
-    worker = Worker(records)
+    worker = Worker(records, policy)
     for end, step in enumerate(steps, 1):
         if step:
             worker.read(end)

@@ -39,7 +39,7 @@ from pipeline.errors import StreamledgerError
 from pipeline.log import configure
 from pipeline.settings import Settings
 told = json.loads(sys.argv[1])
-configure(level="debug", form="json")
+configure(level="debug", form="json", third_party=told["third_party"])
 try:
     settings, timing = Settings(**told["settings"]), Timing(**told["timing"])
     options = {name: told[name] for name in ("drain", "reset_to", "instance")}
@@ -54,13 +54,14 @@ class Worker:
     """A worker process and its log."""
 
     def __init__(self, settings: Settings, log: Path, **options: Any) -> None:
-        """Start it; options are `drain`, `reset_to`, `instance`, `timing` and `failpoints`."""
+        """Start it; options: `drain`, `reset_to`, `instance`, `timing`, `failpoints`, `third_party` (log level)."""
         told = {
             "settings": settings.model_dump(mode="json"),
             "drain": options.get("drain", False),
             "reset_to": options.get("reset_to", "earliest"),
             "timing": options.get("timing", {}),
             "instance": options.get("instance"),
+            "third_party": options.get("third_party", "warning"),
         }
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if "failpoints" in options:
@@ -250,6 +251,7 @@ class Seen:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp: int
+    offset: int
 
 
 async def committed(
@@ -274,7 +276,7 @@ async def committed(
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found += [Seen(r.partition, r.key, r.value, tuple(r.headers), r.timestamp) for r in batch]
+                found += [Seen(r.partition, r.key, r.value, tuple(r.headers), r.timestamp, r.offset) for r in batch]
             ends = await consumer.end_offsets(parts)
             if len(found) >= at_least and all([await consumer.position(part) >= ends[part] for part in parts]):
                 return found

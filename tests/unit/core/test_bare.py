@@ -101,3 +101,20 @@ def test_the_result_can_be_stored(stream_type: str) -> None:
     packed = msgspec.msgpack.encode(left)
     assert msgspec.msgpack.decode(packed, type=STORED) == left
     assert (left.model, left.labels) == ("m\ufffd", {"tenant": "\ufffd"})
+
+
+def test_errors_lose_what_they_quote() -> None:
+    """Wherever a chunk carries one: beside its payload, inside of it, in the response of an event (G7)."""
+    quoting = {"message": "no", "extra_fields": {"raw_request": SECRET, "raw_response": SECRET}}
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": quoting | {"metadata": SECRET}}}
+    chunks = [
+        chunk(0, PAYLOADS[CHAT], error=quoting),
+        chunk(0, {"choices": [], "error": quoting}),
+        chunk(0, {"type": "error", "error": quoting}, stream_type=IMAGE),
+        chunk(0, failed, stream_type=RESPONSES),
+    ]
+
+    left = [stripped(each) for each in chunks]
+
+    assert SECRET not in str(left)
+    assert str(left).count("'message': 'no'") == len(chunks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.error import bifrost_error, is_cancelled, payload_error
+from pipeline.core.error import bifrost_error, is_cancelled, payload_error, without_content
 from tests.unit.core.streams.build import payload_of
 
 
@@ -146,3 +146,43 @@ def test_an_error_object_in_a_payload_is_an_error(stream_type: str) -> None:
 def test_a_payload_of_type_error_is_an_error_without_saying_more() -> None:
     """S-ERR-5: the image event `error` may come alone."""
     assert payload_error("image.generation", payload_of("image.generation", {"type": "error"})) == (normal(), 0)
+
+
+def test_an_error_without_content_keeps_what_went_wrong() -> None:
+    """Raw requests and responses, and fields nobody knows, may quote what was said; what was billed stays (G7)."""
+    extra = {"provider": "openai", "latency": 5, "billed_usage": {"total_tokens": 7}, "error_type": "timeout"}
+    error = {
+        "event_id": "e1",
+        "is_bifrost_error": True,
+        "status_code": 400,
+        "error": {"type": "invalid", "code": 7, "message": "no", "param": "messages"},
+        "extra_fields": extra,
+    }
+    quoting = {
+        **error,
+        "zone": "SECRET",
+        "error": {**error["error"], "metadata": {"flagged_input": "SECRET"}},  # type: ignore[dict-item]
+        "extra_fields": {**extra, "raw_request": {"x": "SECRET"}, "raw_response": "SECRET", "key_statuses": ["SECRET"]},
+    }
+
+    assert without_content(quoting) == error
+    assert without_content(error) == error
+
+
+ODD: tuple[Any, ...] = (
+    None, "", "boom", {}, 5, True, ["SECRET"], {"foo": {"x": "SECRET"}}, {"error": {"foo": "SECRET"}},
+    {"error": {}}, {"error": "boom", "code": ["SECRET"]}, {"error": ["SECRET"]},
+    {"message": {"x": "SECRET"}, "type": 5, "status_code": {"x": "SECRET"}},
+    {"is_bifrost_error": {"x": "SECRET"}, "extra_fields": ["SECRET"], "error": {"param": {"x": "SECRET"}}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", ODD, ids=repr)
+def test_an_odd_error_without_content_is_as_odd(raw: Any) -> None:
+    """There is an error as before, and as many leaves of unexpected shape are counted."""
+    quiet = without_content(raw)
+
+    assert bool(quiet) == bool(raw)
+    assert bifrost_error(quiet)[1] == bifrost_error(raw)[1]
+    assert bifrost_error(quiet)[0]["error"]["message"] == bifrost_error(raw)[0]["error"]["message"]
+    assert "SECRET" not in repr(quiet)

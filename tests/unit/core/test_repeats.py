@@ -13,7 +13,8 @@ from pipeline.core.repeats import identity_of, settle
 from pipeline.core.signs import USAGE
 from schemas.chunk import Chunk
 from schemas.decode import decode
-from tests.chunk import AUDIO, CHAT, IMAGE, Document, chat, chunk, encoded, image, moment, speech, usage
+from tests.chunk import AUDIO, CHAT, IMAGE, Document, chat, chunk, encoded, image, marker, moment, speech, usage
+from tests.ledger import Ledger
 
 POLICY = Policy()
 
@@ -37,7 +38,7 @@ def head_with(first: list[Document], again: list[Document], policy: Policy = POL
     for offset, document in enumerate(first):
         value = encoded(document)
         admit(head, decode(value), 0, offset, len(value), policy)
-    head.repeats = [(place, decode(encoded(document))) for place, document in enumerate(again)]
+    head.repeats = [(place, decode(encoded(document)), head.truncated) for place, document in enumerate(again)]
     return head
 
 
@@ -117,6 +118,18 @@ def test_content_stored_before_a_limit_is_still_compared() -> None:
 
     assert settle(head, Store(), policy) == [0]
     assert (head.duplicates, head.conflicts) == (2, 1)
+
+
+@pytest.mark.parametrize("checkpoints", [False, True], ids=["at the close", "at checkpoints"])
+def test_a_conflict_is_one_whenever_it_is_compared(checkpoints: bool) -> None:
+    """A limit that its request passes later changes nothing: a replay has its checkpoints elsewhere (G3)."""
+    ledger = Ledger(Policy(max_chunks=1))
+    for document in (chat(0), chat(0, "x"), chat(1, "b"), chat(1, "y"), marker(2)):
+        ledger.send(document)
+        if checkpoints:
+            ledger.checkpoint()
+
+    assert (ledger.record["conflict_count"], ledger.record["duplicate_count"]) == (1, 1)
 
 
 def test_repeats_of_every_stream_type_are_known() -> None:

@@ -163,6 +163,36 @@ def test_a_line_with_a_wrong_place_is_refused(place: Any, half: bool) -> None:
     assert "_kafka" in letter.detail
 
 
+@pytest.mark.parametrize("form", ["last", "first", "within"])
+def test_limits_count_the_bytes_on_the_topic(form: str) -> None:
+    """The place is none of them: the worker truncates and refuses by the same bytes (G3)."""
+    chunks = [chat(index, "x" * 100, is_final=index == 3) for index in range(4)]
+    sizes = [len(encoded(chunk)) for chunk in chunks]
+    lines = [_formed(chunk, form, offset) for offset, chunk in enumerate(chunks)]
+
+    (record,), letters = folded(lines, policy=Policy(max_chunk_bytes=max(sizes), max_bytes=sum(sizes)))
+
+    assert (record["truncated"], len(record["output_message"]["content"]), letters) == (False, 400, [])
+    assert folded(lines, policy=Policy(max_bytes=sum(sizes) - 1))[0][0]["truncated"]
+    assert len(folded(lines, policy=Policy(max_chunk_bytes=min(sizes) - 1))[1]) == 4
+
+
+def _formed(chunk: Document, form: str, offset: int) -> bytes:
+    """A line whose place stands at its end, at its beginning or between its fields."""
+    fields = list(placed(chunk, 0, offset).items())
+    where = {"last": len(fields), "first": 0, "within": 2}[form]
+    fields.insert(where, fields.pop())
+    return encoded(dict(fields))
+
+
+@pytest.mark.parametrize("form", ["last", "first", "within"])
+def test_a_place_inside_of_a_payload_is_content(form: str) -> None:
+    """Only that of the line itself is taken out."""
+    chunk = chat(-1, raw_request={"a": 1, "_kafka": {"topic": "t"}})
+
+    assert folded([_formed(chunk, form, 0)])[1][0].value == chunk
+
+
 def test_a_null_place_is_none() -> None:
     """Lines without one."""
     assert len(folded([chat(0, "a", _kafka=None)])[0]) == 1
