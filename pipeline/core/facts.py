@@ -9,15 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter, ge
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from pipeline.core.convention import Origin
 from pipeline.core.error import bifrost_error
 from pipeline.core.identity import index_order, order_of
 from pipeline.core.output import Output
 from pipeline.core.streams import FOLDS
-from pipeline.core.usage import llm_usage
+from pipeline.core.usage import is_partial, llm_usage, stated_usage
 from schemas.chunk import Chunk, StreamType
 
 _CHAT = (StreamType.CHAT, StreamType.TEXT)
@@ -61,7 +62,9 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
     folding = sorted(chunks, key=order_of(stream_type)) if stream_type == StreamType.IMAGE else chunks
     output = FOLDS[stream_type](folding)
     error, odd = _error(chunks, output)
-    usage, odd_usage = _usage(chunks, stream_type)
+    provider = _newest(chunks, "provider")
+    model = _newest(chunks, "model") or _stated(payloads, stream_type, "model")
+    usage, odd_usage = _usage(chunks, stream_type, Origin(provider, model))
     return Attempt(
         number=number,
         chunks=chunks,
@@ -73,8 +76,8 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
         cost=_last(chunks, "cost"),
         cache_debug=_last([p.extra_fields for p in payloads if p.extra_fields is not None], "cache_debug"),
         service_tier=_stated(payloads, stream_type, "service_tier"),
-        provider=_newest(chunks, "provider"),
-        model=_newest(chunks, "model") or _stated(payloads, stream_type, "model"),
+        provider=provider,
+        model=model,
         anomalies=output.anomalies + odd + odd_usage,
     )
 
@@ -103,30 +106,33 @@ def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
     return texts[-1] if texts else None
 
 
-def _usage(chunks: Sequence[Any], stream_type: str) -> tuple[dict[str, Any] | None, int]:
+def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dict[str, Any] | None, int]:
     """Usage of the highest chunk that has it; an error may state what the failed stream was billed (WIRE §3)."""
+    upper: dict[str, Any] = {}
     for chunk in reversed(chunks):
         payload = chunk.response
         if chunk.error is not None:
-            usage, odd = llm_usage(StreamType.CHAT, _billed(chunk.error))
-        elif getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
+            raw, kind = _billed(chunk.error), StreamType.CHAT.value
+        elif payload is None:
             continue
         else:
-            usage, odd = llm_usage(stream_type, payload)
-        if usage is not None:
+            raw, kind = stated_usage(stream_type, payload), stream_type
+        if raw is None:
+            continue
+        if upper and isinstance(raw, dict):
+            raw = raw | upper
+        usage, odd = llm_usage(kind, raw, origin)
+        if usage is not None and is_partial(kind, raw):
+            upper = {name: value for name, value in raw.items() if value is not None}
+        elif usage is not None:
             return usage, odd
-    return None, 0
+    return llm_usage(stream_type, upper or None, origin)
 
 
-class _Billed(NamedTuple):
-    """What an error says of usage, as if it were a payload."""
-
-    usage: Any
-
-
-def _billed(error: dict[str, Any]) -> _Billed:
+def _billed(error: dict[str, Any]) -> Any:
+    """What an error says of usage."""
     extra = error.get("extra_fields")
-    return _Billed(extra.get("billed_usage") if isinstance(extra, dict) else None)
+    return extra.get("billed_usage") if isinstance(extra, dict) else None
 
 
 def _error(chunks: Sequence[Any], output: Output) -> tuple[dict[str, Any] | None, int]:
