@@ -17,7 +17,7 @@ from pipeline.core.convention import Origin
 from pipeline.core.error import bifrost_error
 from pipeline.core.identity import index_order, order_of
 from pipeline.core.output import Output
-from pipeline.core.streams import FOLDS
+from pipeline.core.streams import FOLDS, reveal
 from pipeline.core.usage import is_partial, llm_usage, stated_usage
 from schemas.chunk import Chunk, StreamType
 
@@ -36,6 +36,7 @@ class Attempt:
         finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
         cost: USD as the gateway priced it.
         anomalies: odd leaves found while folding.
+        estimated: nobody stated `token_usage`, it was estimated.
     """
 
     number: int
@@ -51,16 +52,19 @@ class Attempt:
     provider: str | None
     model: str | None
     anomalies: int
+    estimated: bool = False
 
 
-def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
-    """Fold the chunks of one attempt, given in any order."""
+def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: bool = False) -> Attempt:
+    """Fold the chunks of one attempt, given in any order; `stripped`: some may have been stored without content."""
     indexes = [chunk.chunk_index for chunk in chunks]
     if any(map(ge, indexes, indexes[1:])):
         chunks = sorted(chunks, key=index_order)
     payloads = [chunk.response for chunk in chunks if chunk.response is not None]
     folding = sorted(chunks, key=order_of(stream_type)) if stream_type == StreamType.IMAGE else chunks
     output = FOLDS[stream_type](folding)
+    if stripped:
+        reveal(output, folding, stream_type)
     error, odd = _error(chunks, output)
     provider = _newest(chunks, "provider")
     model = _newest(chunks, "model") or _stated(payloads, stream_type, "model")

@@ -55,7 +55,6 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
 
 def _same(first: Chunk, again: Chunk, head: Head, policy: Policy) -> bool:
     """Whether a chunk repeats the first of its identity, of which only a part may have been stored."""
-    captured = policy.capture == "full"
     if same_payload(first, again):
         return True
-    return (head.truncated or not captured) and same_payload(first, bare(again, captured=captured))
+    return (head.truncated or policy.capture == "metadata") and same_payload(first, bare(again))

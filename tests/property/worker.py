@@ -18,16 +18,17 @@ FOREVER: Final = 10**12
 class Worker:
     """A partition as the engine drives it: what it sends counts only once it is committed, and it may crash."""
 
-    def __init__(self, records: Iterable[SourceRecord]) -> None:
+    def __init__(self, records: Iterable[SourceRecord], policy: Policy = POLICY) -> None:
         """Start with an empty store."""
         self.source = list(records)
+        self.policy = policy
         self.rows = MemoryRows()
         self.sent: list[Outgoing] = []
         self.dead: list[Outgoing] = []
         self.partition = self._loaded()
 
     def _loaded(self) -> Partition:
-        partition = Partition(POLICY, self.rows, "t", 0)
+        partition = Partition(self.policy, self.rows, "t", 0)
         partition.load()
         return partition
 
@@ -64,9 +65,9 @@ class Worker:
             self.dead += snapshot.dead_letters
 
 
-def worked(records: Sequence[SourceRecord], steps: Sequence[str]) -> Worker:
+def worked(records: Sequence[SourceRecord], steps: Sequence[str], policy: Policy = POLICY) -> Worker:
     """A worker that went through these records; a step follows each of them, "" is none."""
-    worker = Worker(records)
+    worker = Worker(records, policy)
     for end, step in enumerate(steps, 1):
         if step:
             worker.read(end)
@@ -76,15 +77,15 @@ def worked(records: Sequence[SourceRecord], steps: Sequence[str]) -> Worker:
     return worker
 
 
-def delivered(delivery: Delivery) -> Worker:
+def delivered(delivery: Delivery, policy: Policy = POLICY) -> Worker:
     """A worker that went through a delivery in which no time passes."""
     records = [
         SourceRecord(each["request_id"].encode(), encoded(each), offset, START)
         for offset, each in enumerate(delivery.chunks)
     ]
-    return worked(records, delivery.steps)
+    return worked(records, delivery.steps, policy)
 
 
-def straight(chunks: Sequence[Document]) -> Worker:
+def straight(chunks: Sequence[Document], policy: Policy = POLICY) -> Worker:
     """Each chunk once, in index order, in one batch."""
-    return delivered(Delivery(list(chunks), [""] * len(chunks)))
+    return delivered(Delivery(list(chunks), [""] * len(chunks)), policy)
