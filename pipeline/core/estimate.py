@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pipeline.core.dialect import mapping
 from pipeline.core.facts import Attempt
 from pipeline.core.output import Json
 from pipeline.core.texts import texts
@@ -36,7 +37,7 @@ FRAME: Final = 4
 _WORDED: Final = frozenset({StreamType.CHAT, StreamType.TEXT, StreamType.RESPONSES})
 _LISTS: Final = ("messages", "input")
 _PLAIN: Final = ("prompt", "instructions", "system")
-_TEXT_PARTS: Final = frozenset({None, "text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
+_TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
 
 
 class Characters:
@@ -91,8 +92,8 @@ def _prompt(request: Any, model: str | None, estimator: Estimator) -> int | None
         return None
     frames = sum(len(listed) for name in _LISTS if isinstance(listed := request.get(name), list))
     try:
-        words = list(_words(request))
-    except _NoText:
+        words = list(filter(None, _words(request)))
+    except (_NoText, RecursionError):
         return None
     return estimator.tokens(model, "\n".join(words)) + FRAME * frames if words else None
 
@@ -109,29 +110,38 @@ def _words(request: Json) -> Iterator[str]:
 
 
 def _of(value: Any) -> Iterator[str]:
-    """The texts of a message, of its parts, or of a list of them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for each in value:
-            yield from _of(each)
-    elif isinstance(value, dict):
-        if value.get("role") is None and value.get("type") not in _TEXT_PARTS:
-            yield from _called(value)
-            return
-        for name in ("content", "text", "refusal"):
-            yield from _of(value.get(name))
-        for call in value.get("tool_calls") or ():
-            yield from _called(call.get("function") if isinstance(call, dict) else None)
+    """The texts of a message, of its parts, or of a list of them.
+
+    Raises:
+        _NoText: one of the parts is no text.
+    """
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, list):
+            todo.extend(reversed(each))
+        elif isinstance(each, dict) and (each.get("role") is not None or _is_text(each)):
+            todo.extend((each.get("tool_calls"), each.get("refusal"), each.get("text"), each.get("content")))
+        elif isinstance(each, dict):
+            yield from _called(each)
 
 
-def _called(value: Any) -> Iterator[str]:
-    """A call that a model made earlier, and what it answered; anything else is no text.
+def _is_text(part: Json) -> bool:
+    """Whether a part says that it is one, or is nothing else."""
+    type_ = part.get("type")
+    return isinstance(part.get("text"), str) if type_ is None else isinstance(type_, str) and type_ in _TEXT_PARTS
+
+
+def _called(value: Json) -> Iterator[str]:
+    """A call that a model made earlier, or what it was answered; anything else is no text.
 
     Raises:
         _NoText: it is none.
     """
-    found = [text for name in ("name", "arguments", "output") if isinstance(text := (value or {}).get(name), str)]
+    fields = value | mapping(value.get("function"))
+    found = [text for name in ("name", "arguments", "output") if isinstance(text := fields.get(name), str)]
     if not found:
         raise _NoText
     yield from found

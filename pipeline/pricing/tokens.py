@@ -7,6 +7,7 @@ marked as one (`usage_source`). Nothing here runs per chunk: a cut request asks 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pipeline.core.estimate import Characters
@@ -41,7 +42,9 @@ class Tokenizer:
     """An Estimator by OpenAI's vocabularies."""
 
     def __init__(self) -> None:
-        """Load both vocabularies, half a second.
+        """Load the newer vocabulary; the older one comes when a model asks for it.
+
+        Both need up to a second and 190 MB of memory, which is why nothing is loaded unless it is asked for.
 
         Raises:
             UsageError: the extra is not installed.
@@ -53,11 +56,12 @@ class Tokenizer:
                 "estimate_usage tokenizer needs a tokenizer that is not installed",
                 hint="pip install 'streamledger[estimate]', or set estimate_usage to characters",
             ) from None
-        self._newer, self._older = get_encoding(_NEWER), get_encoding(_OLDER)
+        self._encoding = cache(get_encoding)
+        self._encoding(_NEWER)
 
     def tokens(self, model: str | None, text: str) -> int:
         """How many tokens a text is; half characters count as U+FFFD."""
         name = (model or "").lower().rpartition("/")[2]
         older = name == "gpt-4" or name.startswith(_OLDER_MODELS)
-        counted = len((self._older if older else self._newer).encode_ordinary(text[:EXACT]))
+        counted = len(self._encoding(_OLDER if older else _NEWER).encode_ordinary(text[:EXACT]))
         return counted if len(text) <= EXACT else -(-counted * len(text) // EXACT)

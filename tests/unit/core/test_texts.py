@@ -35,7 +35,12 @@ def items(*listed: Json) -> Output:
             message(reasoning_details=[{"text": "c"}, {"summary": "d"}, {"data": "x"}]), ["c", "d"], id="details alone"
         ),
         pytest.param(
-            message(tool_calls=[{"function": {"name": "f", "arguments": "{}"}}, {"function": {"name": None, "arguments": ""}}]),
+            message(
+                tool_calls=[
+                    {"function": {"name": "f", "arguments": "{}"}},
+                    {"function": {"name": None, "arguments": ""}},
+                ]
+            ),
             ["f", "{}"],
             id="calls",
         ),
@@ -50,7 +55,10 @@ def items(*listed: Json) -> Output:
         pytest.param(
             items(
                 {"type": "reasoning", "summary": [{"text": "why"}, "bare", 5], "encrypted_content": "x"},
-                {"type": "message", "content": [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "b"}]},
+                {
+                    "type": "message",
+                    "content": [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "b"}],
+                },
                 {"type": "message", "content": "text"},
             ),
             ["bare", "why", "a", "b", "text"],

@@ -26,7 +26,7 @@ def revealed(stream_type: str, *payloads: Json | None, stored: int = 0) -> Outpu
     return output
 
 
-def responses(*events: tuple[str, Json]) -> list[Json]:
+def responses(*events: tuple[str, Json]) -> list[Json | None]:
     """Events of one message item."""
     return [event(type_, output_index=0, item_id="m", content_index=0, **fields) for type_, fields in events]
 
@@ -68,7 +68,9 @@ STREAMS: dict[str, tuple[str, list[Json | None]]] = {
             event("reasoning_summary_text.delta", output_index=0, item_id="r", summary_index=0, delta="why"),
             event("reasoning_summary_text.done", output_index=0, item_id="r", summary_index=0, text="why"),
             event("reasoning_summary_part.done", output_index=0, item_id="r", summary_index=0, part={"text": "why"}),
-            event("output_item.done", output_index=0, item={"type": "reasoning", "id": "r", "summary": [{"text": "why"}]}),
+            event(
+                "output_item.done", output_index=0, item={"type": "reasoning", "id": "r", "summary": [{"text": "why"}]}
+            ),
         ],
     ),
     "a shell": (
@@ -116,7 +118,7 @@ STREAMS: dict[str, tuple[str, list[Json | None]]] = {
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_moments_are_those_of_the_whole_stream(name: str) -> None:
-    """G7, CONTRACT §4 rule 5: wherever storing ends, each chunk counts as content or does not, as if it had not ended."""
+    """G7, CONTRACT §4 rule 5: wherever storing ends, each chunk counts as content or not as if it had not ended."""
     stream_type, payloads = STREAMS[name]
     whole = FOLDS[stream_type](chunks(stream_type, payloads))
 
