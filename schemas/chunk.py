@@ -61,6 +61,7 @@ class StreamChunk(Model):
 
     _anomalies: int = PrivateAttr(default=0)
     _original: bytes | None = PrivateAttr(default=None)
+    _said: int | None = PrivateAttr(default=None)
 
     @property
     def anomalies(self) -> int:
@@ -71,6 +72,11 @@ class StreamChunk(Model):
     def original(self) -> bytes | None:
         """The value as it came, for a chunk that the compiled decoder refused and the strict one read."""
         return self._original
+
+    @property
+    def said(self) -> int | None:
+        """How many characters its content had before it was left out; None for a whole chunk, or one without any."""
+        return self._said
 
 
 class ChatStreamChunk(StreamChunk):

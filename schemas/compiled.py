@@ -24,6 +24,7 @@ _FREE_DEPTH: Final = 6
 strict decoder."""
 
 _ODD_FIELDS: Final = [("anomalies", int, 0), ("original", bytes | None, None)]
+_STORED_FIELDS: Final = [("said", int | None, None)]
 
 
 def _free_json(depth: int) -> Any:
@@ -46,8 +47,9 @@ class Compiler:
     """Builds one family of structs.
 
     Args:
-        stored: build structs for reading state back: datetimes as datetimes.  Otherwise timestamps stay text, because
-            msgspec rounds fractions that the contract truncates; the decoder parses them.
+        stored: build structs for reading state back: datetimes as datetimes, and what only state knows of a chunk.
+            Otherwise timestamps stay text, because msgspec rounds fractions that the contract truncates; the decoder
+            parses them.
     """
 
     def __init__(self, *, stored: bool) -> None:
@@ -63,9 +65,10 @@ class Compiler:
             namespace: dict[str, Any] = {"anomalies": 0, "original": None}
             if tag:
                 namespace[tag] = value
+                namespace |= {} if self._stored else {"said": None}
             self._built[model] = msgspec.defstruct(
                 model.__name__,
-                fields,
+                [*fields, *(_STORED_FIELDS if tag and self._stored else ())],
                 namespace=namespace,
                 tag=value,
                 tag_field=tag,

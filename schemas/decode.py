@@ -109,6 +109,13 @@ def decode(value: bytes) -> Chunk:
     return chunk  # type: ignore[no-any-return]  # a cast would cost a call for each chunk
 
 
+def stripped(chunk: Any, response: Any, said: int | None) -> Chunk:
+    """A copy of a chunk for state, with another payload and without its raw request; its original bytes stay behind."""
+    kind: Any = _PLAIN[chunk.stream_type]
+    fields = {name: getattr(chunk, name) for name in kind.__struct_fields__}
+    return cast("Chunk", kind(**(fields | {"response": response, "raw_request": None, "said": said})))
+
+
 def _compiled(chunk: Chunk) -> Chunk:
     """The struct of a chunk that the strict decoder read."""
     kind = type(chunk)

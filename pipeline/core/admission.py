@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.core.bare import bare
+from pipeline.core.bare import bare, cuts
 from pipeline.core.closing import AT_ONCE, EXPIRY, LATE, LIMIT, rule_of
 from pipeline.core.head import NEVER, Head
 from pipeline.core.identity import FLOATING, slot_of
@@ -69,11 +69,10 @@ def admit(head: Head, chunk: Chunk, now: int, offset: int, size: int, policy: Po
     head.chunk_count += 1
     head.size += size
     head.last_ms = now
-    if head.size > policy.max_bytes or head.chunk_count > policy.max_chunks or policy.capture != "full":
-        captured = policy.capture == "full"
-        if captured and chunk.response is not None and not head.truncated:
+    if head.size > policy.max_bytes or head.chunk_count > policy.max_chunks or policy.capture == "metadata":
+        whole, chunk = chunk, bare(chunk, captured=policy.capture != "metadata")
+        if policy.capture != "metadata" and not head.truncated and cuts(whole, chunk):
             head.truncated = head.changed = True
-        chunk = bare(chunk, captured=captured)
     head.packed.append(pack_chunk(chunk))
     head.offsets.append(offset)
     if plain:

@@ -1,6 +1,7 @@
 """What is stored of a chunk whose content may not be: past a limit of its request, or without capture (CONTRACT §4).
 
-Usage, cost, finish, labels and times stay; the same is done to repeats of such a chunk before they are compared.
+Usage, cost, finish, labels and times stay, and how many characters the content had, so that timing and estimates go on;
+the same is done to repeats of such a chunk before they are compared.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.error import without_content
-from pipeline.core.streams import STRIP
+from pipeline.core.streams import FOLDS, STRIP
 from pipeline.core.text import mend_json
+from pipeline.core.texts import characters
 from schemas.chunk import Chunk
-from schemas.decode import STORED
+from schemas.decode import STORED, stripped
 
 _LEAVES: Final = (bytes, datetime)
 
@@ -22,28 +24,38 @@ _LEAVES: Final = (bytes, datetime)
 def bare(chunk: Any, *, captured: bool) -> Chunk:
     """A chunk without its content.
 
+    The raw request goes too: what is needed of it, its n, was read when the chunk was admitted.
+
     Args:
         chunk: as it was decoded; it stays as it is.
-        captured: content is captured but this request is past a limit: the raw request stays, n of it is needed.
+        captured: content is captured but this request is past a limit: its errors may quote it.
 
     Returns:
         A chunk that no longer needs the bytes it came as, which are content too: its texts are whole (S-CHAT-9), and
-        its odd leaves were counted when it was admitted.
+        its odd leaves were counted when it was admitted.  `said` tells how many characters it had; None: no content.
     """
-    changes: dict[str, Any] = {}
-    if chunk.response is not None:
-        changes["response"] = STRIP[chunk.stream_type](chunk.response)
+    if chunk.response is None:
+        without: Any = stripped(chunk, None, None)
+    else:
+        output = FOLDS[chunk.stream_type]([chunk])
+        said = characters(output) if output.content_times else None
+        without = stripped(chunk, STRIP[chunk.stream_type](chunk.response), said)
     if not captured:
-        changes["raw_request"] = None
-        changes["error"] = without_content(chunk.error)
-        if chunk.response is not None:
-            _silence(changes["response"])
-    stripped: Chunk = msgspec.structs.replace(chunk, **changes)
+        without.error = without_content(chunk.error)
+        if without.response is not None:
+            _silence(without.response)
     if chunk.original is None:
-        return stripped
-    fields = mend_json(msgspec.to_builtins(stripped, builtin_types=_LEAVES))
+        return without  # type: ignore[no-any-return]
+    fields = mend_json(msgspec.to_builtins(without, builtin_types=_LEAVES))
     whole: Chunk = msgspec.convert(fields, STORED, builtin_types=_LEAVES)
     return whole
+
+
+def cuts(whole: Any, without: Any) -> bool:
+    """Whether content was lost: the two payloads differ, or there was a raw request; usage alone loses nothing."""
+    if whole.raw_request is not None or without.said is not None:
+        return True
+    return bool(whole.response != without.response)
 
 
 def _silence(payload: Any) -> None:

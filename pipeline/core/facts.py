@@ -9,15 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter, ge
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from pipeline.core.convention import Origin
 from pipeline.core.error import bifrost_error
 from pipeline.core.identity import index_order, order_of
 from pipeline.core.output import Output
-from pipeline.core.streams import FOLDS
-from pipeline.core.usage import llm_usage
+from pipeline.core.streams import FOLDS, reveal
+from pipeline.core.usage import is_partial, llm_usage, stated_usage
 from schemas.chunk import Chunk, StreamType
 
 _CHAT = (StreamType.CHAT, StreamType.TEXT)
@@ -35,6 +36,7 @@ class Attempt:
         finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
         cost: USD as the gateway priced it.
         anomalies: odd leaves found while folding.
+        estimated: nobody stated `token_usage`, it was estimated.
     """
 
     number: int
@@ -50,18 +52,23 @@ class Attempt:
     provider: str | None
     model: str | None
     anomalies: int
+    estimated: bool = False
 
 
-def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
-    """Fold the chunks of one attempt, given in any order."""
+def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: bool = False) -> Attempt:
+    """Fold the chunks of one attempt, given in any order; `stripped`: some may have been stored without content."""
     indexes = [chunk.chunk_index for chunk in chunks]
     if any(map(ge, indexes, indexes[1:])):
         chunks = sorted(chunks, key=index_order)
     payloads = [chunk.response for chunk in chunks if chunk.response is not None]
     folding = sorted(chunks, key=order_of(stream_type)) if stream_type == StreamType.IMAGE else chunks
     output = FOLDS[stream_type](folding)
+    if stripped:
+        reveal(output, folding, stream_type)
     error, odd = _error(chunks, output)
-    usage, odd_usage = _usage(chunks, stream_type)
+    provider = _newest(chunks, "provider")
+    model = _newest(chunks, "model") or _stated(payloads, stream_type, "model")
+    usage, odd_usage = _usage(chunks, stream_type, Origin(provider, model))
     return Attempt(
         number=number,
         chunks=chunks,
@@ -73,8 +80,8 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str) -> Attempt:
         cost=_last(chunks, "cost"),
         cache_debug=_last([p.extra_fields for p in payloads if p.extra_fields is not None], "cache_debug"),
         service_tier=_stated(payloads, stream_type, "service_tier"),
-        provider=_newest(chunks, "provider"),
-        model=_newest(chunks, "model") or _stated(payloads, stream_type, "model"),
+        provider=provider,
+        model=model,
         anomalies=output.anomalies + odd + odd_usage,
     )
 
@@ -103,30 +110,33 @@ def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
     return texts[-1] if texts else None
 
 
-def _usage(chunks: Sequence[Any], stream_type: str) -> tuple[dict[str, Any] | None, int]:
+def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dict[str, Any] | None, int]:
     """Usage of the highest chunk that has it; an error may state what the failed stream was billed (WIRE §3)."""
+    upper: dict[str, Any] = {}
     for chunk in reversed(chunks):
         payload = chunk.response
         if chunk.error is not None:
-            usage, odd = llm_usage(StreamType.CHAT, _billed(chunk.error))
-        elif getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
+            raw, kind = _billed(chunk.error), StreamType.CHAT.value
+        elif payload is None:
             continue
         else:
-            usage, odd = llm_usage(stream_type, payload)
-        if usage is not None:
+            raw, kind = stated_usage(stream_type, payload), stream_type
+        if raw is None:
+            continue
+        if upper and isinstance(raw, dict):
+            raw = raw | upper
+        usage, odd = llm_usage(kind, raw, origin)
+        if usage is not None and is_partial(kind, raw):
+            upper = {name: value for name, value in raw.items() if value is not None}
+        elif usage is not None:
             return usage, odd
-    return None, 0
+    return llm_usage(stream_type, upper or None, origin)
 
 
-class _Billed(NamedTuple):
-    """What an error says of usage, as if it were a payload."""
-
-    usage: Any
-
-
-def _billed(error: dict[str, Any]) -> _Billed:
+def _billed(error: dict[str, Any]) -> Any:
+    """What an error says of usage."""
     extra = error.get("extra_fields")
-    return _Billed(extra.get("billed_usage") if isinstance(extra, dict) else None)
+    return extra.get("billed_usage") if isinstance(extra, dict) else None
 
 
 def _error(chunks: Sequence[Any], output: Output) -> tuple[dict[str, Any] | None, int]:

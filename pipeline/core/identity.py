@@ -51,13 +51,17 @@ def _image_order(chunk: Chunk) -> tuple[int, ...]:
 
 
 def same_payload(first: Chunk, second: Chunk) -> bool:
-    """Whether two chunks of one identity repeat each other: all but timestamp and extra_fields.latency (S-DEDUP-2)."""
-    return bool(_content(first) == _content(second))
+    """Whether two chunks of one identity repeat each other: all but timestamp and extra_fields.latency (S-DEDUP-2).
+
+    Of chunks stored without their content the number of its characters is compared, where both know it.
+    """
+    lengths = first.said, second.said
+    return bool(_content(first) == _content(second)) and (None in lengths or lengths[0] == lengths[1])
 
 
 def _content(chunk: Any) -> Any:
     plain = msgspec.to_builtins(chunk, builtin_types=(bytes,))
-    for name in ("timestamp", "anomalies", "original", "attempt"):  # an absent attempt is attempt 0
+    for name in ("timestamp", "anomalies", "original", "attempt", "said"):  # an absent attempt is attempt 0
         plain.pop(name, None)
     response = plain.get("response")
     if response and "extra_fields" in response:

@@ -25,6 +25,7 @@ class Output:
         terminal: the terminal event of the stream type was seen (text and chat: a finish_reason).
         content_times: timestamps of the chunks with content, in fold order.
         anomalies: odd leaves found while folding.
+        hidden: characters of content that was not stored (limits, capture).
     """
 
     output_message: Json | None = None
@@ -41,3 +42,4 @@ class Output:
     terminal: bool = False
     content_times: list[datetime] = field(default_factory=list)
     anomalies: int = 0
+    hidden: int = 0

@@ -11,6 +11,7 @@ import msgspec
 
 LatePolicy = Literal["revise", "dead_letter"]
 Capture = Literal["full", "metadata", "hash"]
+EstimateUsage = Literal["off", "characters", "tokenizer"]
 
 _SHAPING: Final = (
     "ledger",
@@ -45,7 +46,9 @@ class Policy:
         max_bytes: content beyond is not stored.
         max_chunks: content of chunks beyond is not stored.
         max_record_bytes: a larger record sheds raw payloads, then content, never money.
-        capture: `full` keeps content; `metadata` and `hash` do not.
+        capture: `full` keeps content; `metadata` never stores any; `hash` puts a digest in its place in the record.
+        estimate_usage: how the usage of a cut stream is estimated when its provider stated none.
+        tokenizer: name and version of what counts tokens, with `estimate_usage` tokenizer.
     """
 
     ledger: str = "main"
@@ -61,9 +64,15 @@ class Policy:
     max_chunks: int = 100_000
     max_record_bytes: int = 8 << 20
     capture: Capture = "full"
+    estimate_usage: EstimateUsage = "off"
+    tokenizer: str | None = None
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the settings that shape a record (`config_digest`), first 16 hex digits."""
+        """SHA-256 over the settings that shape a record (`config_digest`), first 16 hex digits.
+
+        Estimation counts only where it is on, so that records made before there was any keep their digest.
+        """
         values = asdict(self)
-        return sha256(msgspec.json.encode([[name, values[name]] for name in _SHAPING])).hexdigest()[:16]
+        names = _SHAPING if self.estimate_usage == "off" else (*_SHAPING, "estimate_usage", "tokenizer")
+        return sha256(msgspec.json.encode([[name, values[name]] for name in names])).hexdigest()[:16]

@@ -10,7 +10,9 @@ from typing import Any, Final
 from pipeline.core.closing import EXPIRY, LIMIT, missing, rule_of
 from pipeline.core.cost import cost_of, total_cost
 from pipeline.core.error import is_cancelled
+from pipeline.core.estimate import Characters, fill
 from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_responses
+from pipeline.core.fingerprint import fingerprint
 from pipeline.core.head import Head
 from pipeline.core.policy import Policy
 from pipeline.core.segment import Marker
@@ -49,16 +51,16 @@ class Folded:
     times: Times
 
 
-def attempts_of(chunks: Sequence[Chunk], stream_type: str) -> list[Attempt]:
-    """Fold each attempt; bare markers without one belong to the highest."""
+def attempts_of(chunks: Sequence[Chunk], stream_type: str, *, stripped: bool = False) -> list[Attempt]:
+    """Fold each attempt; bare markers without one belong to the highest; `stripped` as in attempt_of."""
     highest = max([chunk.attempt for chunk in chunks])
     if highest <= 0:
-        return [attempt_of(0, list(chunks), stream_type)]
+        return [attempt_of(0, list(chunks), stream_type, stripped=stripped)]
     by_number: dict[int, list[Chunk]] = {}
     for chunk in chunks:
         floating = chunk.attempt < 0 and chunk.response is None and chunk.error is None
         by_number.setdefault(highest if floating else max(chunk.attempt, 0), []).append(chunk)
-    return [attempt_of(number, found, stream_type) for number, found in sorted(by_number.items())]
+    return [attempt_of(number, found, stream_type, stripped=stripped) for number, found in sorted(by_number.items())]
 
 
 def fold(
@@ -66,7 +68,7 @@ def fold(
     chunks: Sequence[Chunk],
     previous: Marker | None,
     policy: Policy,
-    valuation: Valuation = UNVALUED,  # noqa: ARG001
+    valuation: Valuation = UNVALUED,
 ) -> Folded:
     """Make the record of a closed request, its fields in schema order; source and digest are added when it is sealed.
 
@@ -77,31 +79,28 @@ def fold(
         policy: whose digest the record carries.
         valuation: prices and estimates.
     """
-    attempts = attempts_of(chunks, head.stream_type)
+    attempts = attempts_of(chunks, head.stream_type, stripped=head.truncated or policy.capture == "metadata")
     shown = next((a for a in reversed(attempts) if a.output.content_times or a.output.finish_reason), attempts[-1])
     times = _times(chunks, attempts, shown)
-    usage, cost, details = _money(attempts)
     cause = rule_of(head, policy).cause
+    status = _status(head, shown, cause)
+    if policy.estimate_usage != "off":
+        _estimate(attempts, shown, status, head.stream_type, valuation)
+    usage, cost, details = _money(attempts)
     record = {
         "request_id": head.request_id,
         "model": _newest(attempts, "model"),
-        "status": _status(head, shown, cause),
+        "status": status,
         "stream": True,
-        "latency": milliseconds(times.start, times.end),
-        "time_to_first_token": milliseconds(times.start, times.first_shown),
-        "start_timestamp": rfc3339(times.start),
-        "end_timestamp": rfc3339(times.end),
+        **_span(times),
         **_seed_fields(attempts, shown, usage, cost),
         "stream_type": head.stream_type,
-        "schema_version": RECORD_VERSION,
-        "record_id": record_id(policy.ledger, head.request_id, head.revision),
-        "revision": head.revision,
-        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
+        **_identity(head, policy),
         "delta": _delta(previous, usage, cost),
         **_evidence(head, attempts, shown, cause, policy),
         "choices": shown.output.choices,
         "logprobs": shown.output.logprobs,
-        "usage_source": None if usage is None else "provider",
+        "usage_source": _usage_source(attempts),
         "cost_details": details,
         "attempts": _listed(attempts) if len(attempts) > 1 else None,
         **_content_times(shown, times),
@@ -109,7 +108,27 @@ def fold(
         "config_digest": policy.digest,
         "digest": None,
     }
+    if policy.capture == "hash":
+        fingerprint(record)
     return Folded(record=record, times=times)
+
+
+def _span(times: Times) -> Json:
+    return {
+        "latency": milliseconds(times.start, times.end),
+        "time_to_first_token": milliseconds(times.start, times.first_shown),
+        "start_timestamp": rfc3339(times.start),
+        "end_timestamp": rfc3339(times.end),
+    }
+
+
+def _identity(head: Head, policy: Policy) -> Json:
+    return {
+        "schema_version": RECORD_VERSION,
+        "record_id": record_id(policy.ledger, head.request_id, head.revision),
+        "revision": head.revision,
+        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
+    }
 
 
 def _in_order(attempts: Sequence[Attempt]) -> Sequence[Chunk]:
@@ -198,6 +217,19 @@ def _status(head: Head, shown: Attempt, cause: str) -> str:
         head.final and head.stream_type in _ENDED_BY_FINISH and not (shown.finish_reason or shown.output.terminal)
     )
     return "incomplete" if cut or unfinished or shown.output.incomplete else "success"
+
+
+def _estimate(attempts: Sequence[Attempt], shown: Attempt, status: str, stream_type: str, valuation: Valuation) -> None:
+    """Give those that were cut an estimate of what nobody stated; the request's status is that of the attempt shown."""
+    cut = [a for a in attempts if (status if a is shown else _attempt_status(a)) == "incomplete"]
+    fill(cut, stream_type, raw_request(_in_order(attempts)), valuation.estimator or Characters())
+
+
+def _usage_source(attempts: Sequence[Attempt]) -> str | None:
+    """A sum of which any part is an estimate is one."""
+    if all(attempt.token_usage is None for attempt in attempts):
+        return None
+    return "estimated" if any(attempt.estimated for attempt in attempts) else "provider"
 
 
 def _money(attempts: Sequence[Attempt]) -> tuple[Json | None, float | None, Json | None]:

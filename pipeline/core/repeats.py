@@ -45,7 +45,7 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
     conflicts = []
     for identity, record, chunk, truncated in wanted:
         first = known.get(identity)
-        if first is None or _same(first, chunk, truncated=truncated, captured=policy.capture == "full"):
+        if first is None or _same(first, chunk, truncated=truncated, captured=policy.capture != "metadata"):
             head.duplicates += 1
         else:
             head.conflicts += 1

@@ -1,7 +1,8 @@
 """Token usage in one shape, that of BifrostLLMUsage (WIRE §4), and its arithmetic.
 
-Usage is read, never summed over chunks (S-META-1); sums are for attempts, differences for revisions.
-Imports pipeline.core.output, schemas and the standard library only.
+Usage is read, never summed over chunks (S-META-1); sums are for attempts, differences for revisions.  What its figures
+include is brought to one convention by pipeline.core.convention.
+Imports pipeline.core, schemas and the standard library only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, TypeGuard
 
+from pipeline.core.convention import Origin, reconciled, row_of
+from pipeline.core.dialect import COMPLETION_TABLES, PROMPT_TABLES, translate
 from pipeline.core.output import Json
 from schemas.chunk import StreamType
 from schemas.leaves import MAX_INTEGER
@@ -26,13 +29,11 @@ _COMPLETION_LEAVES: Final = (
     "image_tokens",
     "rejected_prediction_tokens",
 )
-_PROMPT_TABLES: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-_PROMPT_PARTS: Final = (*_PROMPT_TABLES, "cached_tokens")
-_COMPLETION_TABLES: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_PROMPT_PARTS: Final = (*PROMPT_TABLES, "cached_tokens")
 _COMPLETION_OUTSIDE: Final = ("citation_tokens", "num_search_queries", "reasoning_tokens")
 """Details that some providers leave outside the table."""
 
-_COMPLETION_PARTS: Final = (*_COMPLETION_TABLES, *_COMPLETION_OUTSIDE)
+_COMPLETION_PARTS: Final = (*COMPLETION_TABLES, *_COMPLETION_OUTSIDE)
 _COST_LEAVES: Final = ("input_cost", "output_cost", "additional_cost", "total_cost")
 _COST_DETAILS: Final = ("input_cost_details", "output_cost_details", "additional_cost_details")
 _FLAT_INPUT: Final = (("input_tokens_cost", "text_cost"), ("request_cost", "request_cost"))
@@ -62,34 +63,68 @@ _TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PLAIN: Final = frozenset(_TOKENS)
 """Keys of a usage that is already as it should be."""
 
+NOBODY: Final = Origin()
 
-def llm_usage(stream_type: str, response: Any) -> tuple[Json | None, int]:
-    """The usage that a payload carries, normalised.
+
+def stated_usage(stream_type: str, response: Any) -> Any:
+    """What a payload states of usage, as it is; Groq puts it into x_groq, and beside it only when asked to."""
+    if stream_type == StreamType.RESPONSES:
+        return None if response.response is None else response.response.get("usage")
+    usage = response.usage
+    if usage is None and getattr(response, "x_groq", None):
+        usage = response.x_groq.get("usage")
+    return usage
+
+
+def is_partial(stream_type: str, raw: Any) -> bool:
+    """Whether a usage leaves one side to an earlier chunk: Anthropic's events may state what changed (symptom 7)."""
+    if stream_type != StreamType.CHAT or not isinstance(raw, dict) or not raw.keys().isdisjoint(_TOKENS):
+        return False
+    return (raw.get("input_tokens") is None) != (raw.get("output_tokens") is None)
+
+
+def llm_usage(stream_type: str, raw: Any, origin: Origin = NOBODY) -> tuple[Json | None, int]:
+    """A stated usage, normalised: the names of WIRE §4, the convention of pipeline.core.convention.
 
     Only keys that are present, in the order of the wire.  Aliases of other stream types and providers are resolved
     (S-META-5, S-RESP-10, S-AUDIO-3, S-TR-5, S-IMG-7), unknown numbers kept under their own names, a missing total is
     computed when both parts are known.  Chat and text usage with a total of 0 is none (S-META-3), nor is a duration.
 
+    Args:
+        stream_type: of the chunk.
+        raw: of `stated_usage`.
+        origin: who counted.
+
     Returns:
         The usage or None, and how many leaves of unexpected shape were dropped.
     """
-    if stream_type == StreamType.RESPONSES:
-        raw = None if response.response is None else response.response.get("usage")
-    else:
-        raw = response.usage
     if raw is None:
         return None, 0
     if not isinstance(raw, dict):
         return None, 1
-    if raw.keys() == _PLAIN and all(type(value) is int and 0 < value <= MAX_INTEGER for value in raw.values()):
+    if _is_plain(raw):
         return {name: raw[name] for name in _TOKENS}, 0
     reader = _Reader()
-    usage = reader.usage(raw)
+    fields, dialect = translate(raw)
+    usage = _tidy(reconciled(reader.usage(fields), row_of(origin, dialect, stream_type)))
     if stream_type in (StreamType.CHAT, StreamType.TEXT) and usage.get("total_tokens", True) == 0:
         return None, reader.odd
     if stream_type == StreamType.TRANSCRIPTION and not any(name in usage for name in _TOKENS):
         return None, reader.odd
     return usage or None, reader.odd
+
+
+def _is_plain(raw: Json) -> bool:
+    """Whether a usage is as it should be: three counts that add up."""
+    if raw.keys() != _PLAIN or not all(type(value) is int and 0 < value <= MAX_INTEGER for value in raw.values()):
+        return False
+    return bool(raw["prompt_tokens"] + raw["completion_tokens"] == raw["total_tokens"])
+
+
+def _tidy(usage: Json) -> Json:
+    """In the order of the wire, details too; details without anything are left out."""
+    found = {name: _ordered(value) if isinstance(value, dict) else value for name, value in usage.items()}
+    return _ordered({name: value for name, value in found.items() if value != {}})
 
 
 def add_usage(first: Json | None, second: Json | None) -> Json | None:
@@ -151,18 +186,15 @@ class _Reader:
             "completion_tokens_details": self.completion(rest),
             "cost": self.cost(rest.pop("cost", None)),
         }
-        prompt, completion = found["prompt_tokens"], found["completion_tokens"]
-        if found["total_tokens"] is None and prompt is not None and completion is not None:
-            found["total_tokens"] = self.count(prompt + completion)
         ticks = rest.get("cost_in_usd_ticks")
         if found["cost"] is None and _is_number(ticks) and ticks > 0:
             found["cost"] = {"total_cost": float(Decimal(ticks).scaleb(_TICKS_EXPONENT))}
-        return _ordered(_units(rest) | {name: value for name, value in found.items() if value is not None})
+        return _units(rest) | {name: value for name, value in found.items() if value is not None}
 
     def prompt(self, rest: Json) -> Json | None:
         if rest.keys().isdisjoint(_PROMPT_PARTS):
             return None
-        raw = self.table(_first(rest, *_PROMPT_TABLES))
+        raw = self.table(_first(rest, *PROMPT_TABLES))
         cached, written = (_first(raw, name) for name in ("cached_tokens", "cache_write_tokens"))
         outer = rest.pop("cached_tokens", None)
         writes = self.table(raw.pop("cached_write_token_details", None))
@@ -181,7 +213,7 @@ class _Reader:
     def completion(self, rest: Json) -> Json | None:
         if rest.keys().isdisjoint(_COMPLETION_PARTS):
             return None
-        raw = self.table(_first(rest, *_COMPLETION_TABLES))
+        raw = self.table(_first(rest, *COMPLETION_TABLES))
         for name in _COMPLETION_OUTSIDE:
             outer = rest.pop(name, None)
             if raw.get(name) is None:

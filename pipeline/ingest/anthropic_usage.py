@@ -1,11 +1,13 @@
 """Usage of Anthropic messages → usage inclusive of cache tokens (WIRE §4).
 
 Owns the sum that makes an Anthropic prompt comparable: its input_tokens leave out what was read from and written to the
-prompt cache. Imports this room's leaves only.
+prompt cache, and what the server spent on compacting the conversation. The names of the leaves are those of
+pipeline.core.dialect.
 """
 
 from __future__ import annotations
 
+from pipeline.core.dialect import lifetimes, with_compaction
 from pipeline.ingest.leaf import Payload, count, mapping
 
 
@@ -26,16 +28,20 @@ class Usage:
         A prompt of zero tokens is no measure (continuations after a server tool report it): it is left out then, and
         so is a total of zero, which means "unknown" and not "free". Zero output is a measure: a refusal has it.
         """
-        read, write = count(self.reported.get("cache_read_input_tokens")), self._written()
-        prompt = (count(self.reported.get("input_tokens")) or 0) + (read or 0) + (write or 0)
-        completion = count(self.reported.get("output_tokens"))
+        spent = with_compaction(self.reported)
+        split = {name: count(value) or 0 for name, value in lifetimes(spent).items()}
+        read, write = count(spent.get("cache_read_input_tokens")), count(spent.get("cache_creation_input_tokens"))
+        if write is None and split:  # some gateways send only the split by lifetime
+            write = sum(split.values())
+        prompt = (count(spent.get("input_tokens")) or 0) + (read or 0) + (write or 0)
+        completion = count(spent.get("output_tokens"))
         usage = {
             "prompt_tokens": prompt or None,
             "prompt_tokens_details": _known(
                 {
                     "cached_read_tokens": read,
                     "cached_write_tokens": write,
-                    "cached_write_token_details": self._lifetimes(),
+                    "cached_write_token_details": split or None,
                 }
             ),
             "completion_tokens": completion,
@@ -44,19 +50,6 @@ class Usage:
             "iterations": self.reported.get("iterations"),
         }
         return _known(usage)
-
-    def _written(self) -> int | None:
-        """Tokens written to the cache; some gateways send only the split by lifetime."""
-        written = count(self.reported.get("cache_creation_input_tokens"))
-        lifetimes = self._lifetimes()
-        return written if written is not None or lifetimes is None else sum(lifetimes.values())
-
-    def _lifetimes(self) -> dict[str, int] | None:
-        split = mapping(self.reported.get("cache_creation"))
-        short, long = count(split.get("ephemeral_5m_input_tokens")), count(split.get("ephemeral_1h_input_tokens"))
-        if short is None and long is None:
-            return None
-        return {"cached_write_tokens_5m": short or 0, "cached_write_tokens_1h": long or 0}
 
     def _completion_details(self) -> Payload | None:
         return _known(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.core.valuation import UNVALUED, Valuation
+from pipeline.core.valuation import Valuation
+from pipeline.pricing.tokens import estimator
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["valuation"]
 
 
-def valuation(settings: Settings) -> Valuation:  # noqa: ARG001
-    """The prices and estimates that settings ask for."""
-    return UNVALUED
+def valuation(settings: Settings) -> Valuation:
+    """The prices and estimates that settings ask for.
+
+    Raises:
+        UsageError: what they ask for is not installed.
+    """
+    return Valuation(estimator=estimator(settings))

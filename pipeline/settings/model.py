@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pipeline.core.policy import Policy
 
 ENV_PREFIX: Final = "STREAMLEDGER_"
+TOKENIZER: Final = "bpe-openai"
+"""What counts tokens with estimate_usage tokenizer: the extra [estimate]."""
+
 ROW_LIMIT: Final = SIZE.parse("8MiB")
 """max.message.bytes of the record and changelog topics (CONTRACT §3): nothing larger can be kept or sent."""
 
@@ -184,6 +188,11 @@ class Settings(BaseSettings):
         "What of the content state and records keep",
         "the product is the whole record; metadata and hash keep no text",
     )
+    estimate_usage: Literal["off", "characters", "tokenizer"] = setting(
+        "off",
+        "How the usage of a cut stream that has none is estimated; tokenizer needs the extra [estimate]",
+        "an estimate is no bill: whoever wants it says so, and its records say usage_source estimated",
+    )
     price_overlay: UserPath | None = setting(
         None, "File of your own prices, above the price list", "list prices until you have a contract"
     )
@@ -273,7 +282,17 @@ class Settings(BaseSettings):
             max_chunks=self.max_chunks,
             max_record_bytes=self.max_record_bytes,
             capture=self.capture,
+            estimate_usage=self.estimate_usage,
+            tokenizer=tokenizer() if self.estimate_usage == "tokenizer" else None,
         )
+
+
+def tokenizer() -> str:
+    """Name and version of the tokenizer that is installed, for `config_digest`; pricing says what to do without one."""
+    try:
+        return f"{TOKENIZER} {version(TOKENIZER)}"
+    except PackageNotFoundError:
+        return TOKENIZER
 
 
 NAMES: Final = tuple(Settings.model_fields)

@@ -77,5 +77,6 @@ class ChatResponse(Model):
     system_fingerprint: str | None = None
     choices: list[ChatChoice] | None = None
     usage: JsonObject | None = None
+    x_groq: JsonObject | None = None
     error: Json = None
     extra_fields: ExtraFields | None = None

@@ -77,6 +77,13 @@ items = st.sampled_from(
         {"type": "reasoning", "id": "r", "summary": []},
     ]
 )
+finished = st.sampled_from(
+    [
+        {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "output_text", "text": "whole"}]},
+        {"type": "function_call", "id": "f", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "why"}]},
+    ]
+)
 places = {"output_index": st.integers(0, 1), "item_id": st.sampled_from(["m", "f", "r"]), "content_index": st.just(0)}
 
 PAYLOADS: Final[dict[str, SearchStrategy[Document]]] = {
@@ -114,8 +121,17 @@ PAYLOADS: Final[dict[str, SearchStrategy[Document]]] = {
         table(type=st.just("response.function_call_arguments.delta"), delta=words, **places),
         table(type=st.just("response.reasoning_summary_text.delta"), delta=words, **places),
         table(type=st.just("response.output_text.done"), text=words, **places),
+        table(type=st.just("response.refusal.delta"), delta=words, **places),
+        table(type=st.just("response.function_call_arguments.done"), arguments=words, **places),
+        table(type=st.just("response.output_item.done"), item=finished, **places),
+        table(
+            type=st.just("response.content_part.done"), part=table(type=st.just("output_text"), text=words), **places
+        ),
         table(type=st.just("response.in_progress"), response=table(model=words), extra_fields=extras),
-        table(type=st.just("response.completed"), response=table(usage=counts, status=st.just("completed"))),
+        table(
+            type=st.just("response.completed"),
+            response=table(usage=counts, status=st.just("completed"), output=st.lists(finished, max_size=2)),
+        ),
         table(type=st.just("response.failed"), response=table(error=st.just({"message": "failed"}))),
     ),
 }

@@ -83,15 +83,15 @@ def worked(records: Sequence[SourceRecord], steps: Sequence[str], policy: Policy
     return worker
 
 
-def delivered(delivery: Delivery) -> Worker:
+def delivered(delivery: Delivery, policy: Policy = POLICY) -> Worker:
     """A worker that went through a delivery in which no time passes."""
     records = [
         SourceRecord(each["request_id"].encode(), encoded(each), offset, START)
         for offset, each in enumerate(delivery.chunks)
     ]
-    return worked(records, delivery.steps)
+    return worked(records, delivery.steps, policy)
 
 
-def straight(chunks: Sequence[Document]) -> Worker:
+def straight(chunks: Sequence[Document], policy: Policy = POLICY) -> Worker:
     """Each chunk once, in index order, in one batch."""
-    return delivered(Delivery(list(chunks), [""] * len(chunks)))
+    return delivered(Delivery(list(chunks), [""] * len(chunks)), policy)

@@ -14,13 +14,14 @@ from pipeline.core.output import Output
 from pipeline.core.streams.capture import STRIP
 from pipeline.core.streams.chat import fold_chat, fold_text, has_chat_content, has_text_content
 from pipeline.core.streams.image import fold_image, has_image_content
+from pipeline.core.streams.moments import see
 from pipeline.core.streams.responses import fold_responses, has_responses_content
 from pipeline.core.streams.speech import fold_speech, has_speech_content
 from pipeline.core.streams.transcription import fold_transcription, has_transcription_content
 from pipeline.core.text import mend, mend_json
 from schemas.chunk import StreamType
 
-__all__ = ["CONTENT", "FOLDS", "STRIP"]
+__all__ = ["CONTENT", "FOLDS", "STRIP", "reveal"]
 
 Fold = Callable[[Sequence[Any]], Output]
 
@@ -64,3 +65,8 @@ CONTENT: Final[dict[str, Callable[[Any], bool]]] = {
     StreamType.RESPONSES: has_responses_content,
 }
 """Whether a payload carries content, by stream type: what ends time_to_first_content."""
+
+
+def reveal(output: Output, chunks: Sequence[Any], stream_type: str) -> None:
+    """Bring the content times of an output up to what the fold would say of whole chunks; see `moments`."""
+    see(output, chunks, stream_type, CONTENT[stream_type])

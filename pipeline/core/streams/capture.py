@@ -40,6 +40,7 @@ _RESPONSE_KEPT: Final = (
 
 def _bare_chat(response: ChatResponse) -> ChatResponse:
     bare = copy(response)
+    bare.x_groq = _only(response.x_groq, ("usage",))
     if response.choices is not None:
         bare.choices = [_bare_choice(choice) for choice in response.choices]
     bare.extra_fields = _bare_extra(response.extra_fields)

@@ -15,7 +15,9 @@ from schemas.payload import TranscriptionResponse
 
 _DELTA: Final = "transcript.text.delta"
 _SEGMENT: Final = "transcript.text.segment"
-_DONE: Final = "transcript.text.done"
+DONE: Final = "transcript.text.done"
+"""Type of the closing event."""
+
 _LISTS: Final = ("logprobs", "segments", "words")
 _SCALARS: Final = ("duration", "language", "task", "usage")
 _SEGMENT_FIELDS: Final = ("id", "start", "end", "text", "speaker")
@@ -44,7 +46,7 @@ class _Transcript:
             self.deltas.append(response.delta)
         for name in _LISTS:
             entries = getattr(response, name)
-            if entries and response.type == _DONE:
+            if entries and response.type == DONE:
                 self.closing[name] = entries
             elif entries:
                 self.gathered[name].extend(entries)
@@ -68,9 +70,9 @@ def fold_transcription(chunks: Sequence[TranscriptionStreamChunk]) -> Output:
         if response is None or chunk.error is not None:
             continue
         transcript.add(response)
-        if has_transcription_content(response) and (response.type != _DONE or not output.content_times):
+        if has_transcription_content(response) and (response.type != DONE or not output.content_times):
             output.content_times.append(chunk.timestamp)
-        output.terminal |= response.type == _DONE
+        output.terminal |= response.type == DONE
         if response.error or response.type == "error":
             output.error, output.anomalies = payload_error(StreamType.TRANSCRIPTION, response)
     rendered = transcript.render()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 Invoke = Callable[..., Result]
@@ -66,3 +68,39 @@ def test_settings_shape_the_records(invoke: Invoke) -> None:
 
     assert whole["record_id"] != by_set["record_id"]
     assert by_set == by_flag
+
+
+def test_a_cut_stream_is_estimated_where_that_is_asked_for(invoke: Invoke) -> None:
+    """Symptoms 16 and 17: marked, by characters or by a tokenizer; unasked nobody guesses."""
+    found = {}
+    for how in ("off", "characters", "tokenizer"):
+        record = json.loads(invoke("fold", "--set", f"estimate_usage={how}", stdin=chunk()).stdout)
+        found[how] = (record["token_usage"], record["usage_source"])
+
+    assert found == {
+        "off": (None, None),
+        "characters": ({"completion_tokens": 1}, "estimated"),
+        "tokenizer": ({"completion_tokens": 1}, "estimated"),
+    }
+
+
+def test_estimates_say_by_their_config_digest_what_made_them(invoke: Invoke) -> None:
+    """Records made by other rules can be told apart; without estimates the digest is what it always was."""
+    digests = [
+        json.loads(invoke("fold", "--set", f"estimate_usage={how}", stdin=chunk()).stdout)["config_digest"]
+        for how in ("off", "characters", "tokenizer")
+    ]
+
+    assert len(set(digests)) == 3
+    assert digests[0] == json.loads(invoke("fold", stdin=chunk()).stdout)["config_digest"]
+
+
+def test_a_missing_tokenizer_is_one_plain_line(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2 before anything is folded, and what to install."""
+    monkeypatch.setitem(sys.modules, "bpe_openai", None)
+
+    result = invoke("fold", "--set", "estimate_usage=tokenizer", stdin=chunk())
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "pip install 'streamledger[estimate]'" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -219,11 +219,19 @@ def test_a_limit_never_loses_the_bill() -> None:
     assert stored.timestamp == decode(encoded(last)).timestamp
 
 
-def test_a_limit_keeps_the_raw_request() -> None:
-    """It is kept once, and n of it decides when the request ends."""
-    head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), chat(1, "b", raw_request=RAW))
+def test_past_a_limit_no_raw_request_is_stored() -> None:
+    """It is content, and may be large; its n was read before, and decides when the request ends."""
+    head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), chat(1, "b", raw_request=RAW, finish="stop"))
 
-    assert unpack_packed(head.packed)[-1].raw_request == RAW
+    assert (unpack_packed(head.packed)[-1].raw_request, head.truncated) == (None, True)
+    assert (head.images_total, head.cause) == (1, "finish")
+
+
+def test_usage_past_a_limit_is_no_truncation() -> None:
+    """Content is cut, or it is not: a stream of exactly max_chunks contents has all of it."""
+    head = opened(replace(POLICY, max_chunks=2), chat(0, "a"), chat(1, finish="stop"), usage(2))
+
+    assert not head.truncated
 
 
 def test_a_marker_passes_every_limit() -> None:
@@ -233,10 +241,17 @@ def test_a_marker_passes_every_limit() -> None:
     assert (head.closed_by, unpack_packed(head.packed)[-1].cost, head.truncated) == ("final", 0.5, False)
 
 
-@pytest.mark.parametrize("capture", ["metadata", "hash"])
-def test_without_capture_no_content_is_stored(capture: Any) -> None:
+def test_a_digest_needs_the_content_until_the_close() -> None:
+    """capture=hash: state holds what the digest is of; a limit cuts it as it cuts any."""
+    head = opened(replace(POLICY, capture="hash", max_chunks=1), chat(0, "kept"), chat(1, "cut"))
+
+    assert [said(stored) for stored in unpack_packed(head.packed)] == ["kept", None]
+    assert head.truncated
+
+
+def test_without_capture_no_content_is_stored() -> None:
     """Neither content nor the raw request enters the state, and that is no truncation (G7)."""
-    policy = replace(POLICY, capture=capture)
+    policy = replace(POLICY, capture="metadata")
 
     head = opened(policy, chat(0, "secret", raw_request=RAW), chat(1, "secret", finish="stop"))
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.core.bare import bare
+from pipeline.core.bare import bare, cuts
 from schemas.chunk import Chunk
 from schemas.decode import STORED, decode
 from tests.chunk import (
@@ -21,7 +21,10 @@ from tests.chunk import (
     encoded,
     error,
     marker,
+    speech,
+    usage,
 )
+from tests.unit.schemas.decoders import chunk_fields
 
 SECRET = "secret"
 PAYLOADS: dict[str, Document] = {
@@ -69,15 +72,58 @@ def test_the_chunk_itself_stays_as_it_is() -> None:
     assert whole == decode(encoded(chat(0, SECRET)))
 
 
-def test_past_a_limit_the_raw_request_stays() -> None:
-    """Its n decides when the request ends."""
-    assert stripped(chat(0, SECRET, raw_request={"n": 2}), captured=True).raw_request == {"n": 2}
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        pytest.param(chat(0, SECRET), 6, id="text"),
+        pytest.param(chat(0), None, id="nothing"),
+        pytest.param(chat(0, ""), None, id="an empty text"),
+        pytest.param(chunk(0, {"choices": [{"delta": {"role": "assistant"}}]}), None, id="a role"),
+        pytest.param(
+            chunk(0, {"choices": [{"delta": {"reasoning": SECRET, "reasoning_content": SECRET}}]}), 6, id="one"
+        ),
+        pytest.param(
+            chunk(0, {"choices": [{"index": 0, "delta": {"content": "ab"}}, {"index": 1, "delta": {"refusal": "c"}}]}),
+            3,
+            id="two choices",
+        ),
+        pytest.param(
+            chunk(0, {"choices": [{"delta": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}]}),
+            3,
+            id="a call",
+        ),
+        pytest.param(speech(0, b"sound"), 0, id="sound has no characters"),
+        pytest.param(error(0, SECRET) | {"response": {"choices": [{"delta": {"content": SECRET}}]}}, None, id="error"),
+        pytest.param(usage(0), None, id="usage"),
+    ],
+)
+def test_how_much_was_said_is_known(document: Document, said: int | None) -> None:
+    """Timing and estimates go on without the content (CONTRACT §4 rule 5, §5 G7)."""
+    assert stripped(document).said == said
+
+
+@pytest.mark.parametrize(
+    ("document", "lost"),
+    [
+        pytest.param(chat(0, "a"), True, id="text"),
+        pytest.param(chat(0, raw_request={"n": 1}), True, id="raw request"),
+        pytest.param(chunk(0, {"choices": [], "extra_fields": {"raw_response": "x"}}), True, id="raw response"),
+        pytest.param(usage(0), False, id="usage"),
+        pytest.param(chat(0, finish="stop"), False, id="finish"),
+        pytest.param(marker(0), False, id="marker"),
+    ],
+)
+def test_only_what_had_content_is_cut(document: Document, lost: bool) -> None:
+    """`truncated` says that content was lost; usage after the last content is whole."""
+    whole = decode(encoded(document))
+
+    assert cuts(whole, bare(whole, captured=True)) is lost
 
 
 @pytest.mark.parametrize("document", [marker(3), error(3)], ids=["marker", "error"])
 def test_what_has_no_response_is_only_copied(document: Document) -> None:
     """Markers and errors have no content."""
-    assert stripped(document) == decode(encoded(document))
+    assert chunk_fields(stripped(document)) == chunk_fields(decode(encoded(document)))
 
 
 def test_odd_chunks_become_plain_ones() -> None:
@@ -96,7 +142,7 @@ def test_the_result_can_be_stored(stream_type: str) -> None:
     document = chunk(0, PAYLOADS[stream_type], stream_type=stream_type, model="m", labels={"tenant": "t"})
     value = encoded(document).replace(b'"m"', b'"m\\ud83d"').replace(b'"t"', b'"\\ude00"')
 
-    left = bare(decode(value), captured=False)
+    left = bare(decode(value), captured=True)
 
     packed = msgspec.msgpack.encode(left)
     assert msgspec.msgpack.decode(packed, type=STORED) == left

@@ -284,3 +284,79 @@ def test_responses_in_order_are_not_sorted_again() -> None:
 
     assert straight.output == turned.output
     assert straight.chunks[0].stream_type == RESPONSES
+
+
+# ---- usage that comes in pieces, and from elsewhere --------------------------------------------------------------
+
+
+def piece(index: int, **counts: Any) -> Document:
+    """A chunk with a usage of the Messages API as it is."""
+    return usage(index, counts, provider="anthropic")
+
+
+def test_events_of_one_message_state_its_usage_field_by_field() -> None:
+    """Symptom 7: what the last event has wins, what it leaves out is that of the first; nothing is counted twice."""
+    found = attempt(
+        piece(0, input_tokens=812, cache_read_input_tokens=0, output_tokens=None),
+        chat(1, "a"),
+        piece(2, output_tokens=3),
+        piece(3, cache_read_input_tokens=800, output_tokens=20),
+    )
+    whole = attempt(
+        piece(0, input_tokens=812), piece(1, input_tokens=12, cache_read_input_tokens=800, output_tokens=20)
+    )
+
+    assert found.token_usage == {
+        "prompt_tokens": 1612,
+        "prompt_tokens_details": {"cached_read_tokens": 800},
+        "completion_tokens": 20,
+        "total_tokens": 1632,
+    }
+    assert whole.token_usage is not None
+    assert (whole.token_usage["prompt_tokens"], whole.token_usage["total_tokens"]) == (812, 832)
+
+
+def test_a_message_cut_after_its_start_has_its_input() -> None:
+    """The output is not known then, and neither is a total."""
+    assert attempt(piece(0, input_tokens=10)).token_usage == {"prompt_tokens": 10}
+    assert attempt(piece(0, input_tokens=10), usage(1, {"odd": "x"})).token_usage == {"prompt_tokens": 10}
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ({"choices": [], "x_groq": {"id": "r", "usage": counts(9)}}, counts(9)),
+        ({"choices": [], "usage": counts(7), "x_groq": {"usage": counts(9)}}, counts(7)),
+        ({"choices": [], "x_groq": {"id": "r"}}, None),
+    ],
+)
+def test_groq_states_its_usage_aside(payload: Any, expected: Any) -> None:
+    """In x_groq of the last chunk, and in the usual place when it was asked for."""
+    assert attempt(chunk(0, payload, provider="groq")).token_usage == expected
+
+
+def test_whose_usage_it_is_decides_what_it_includes() -> None:
+    """Symptom 10: the provider named anywhere in the attempt, also for what an error says was billed."""
+    thought = {
+        "prompt_tokens": 12,
+        "completion_tokens": 1,
+        "completion_tokens_details": {"reasoning_tokens": 290},
+    }
+    failed = error(1)
+    failed["error"]["extra_fields"] = {"billed_usage": thought}
+
+    for document in (usage(1, thought), failed):
+        found = attempt(chat(0, "a", provider="xai"), document).token_usage
+        assert found is not None
+        assert (found["completion_tokens"], found["total_tokens"]) == (291, 303)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_repeated_snapshots_change_nothing(seed: int) -> None:
+    """Symptoms 3 and 6: any number of running usages, in any order: the highest one is the bill."""
+    running = [usage(index, counts(index + 1)) for index in range(6)]
+    again = [running[place] | {"chunk_index": 6 + extra} for extra, place in enumerate((5, 5))]
+    delivered = [*running, *again]
+    random.Random(seed).shuffle(delivered)
+
+    assert attempt(*delivered).token_usage == counts(6)

@@ -395,17 +395,3 @@ def test_sweeping_the_first_life_of_an_id_spares_the_second(monkeypatch: pytest.
         (record["request_id"], record["output_message"]["content"], record["revision"]) for record in ledger.records
     ]
     assert said[3:] == [("b", "2", 0), ("b", "23", 1), ("c", "23", 0), ("clock", "tick", 0)]
-
-
-def test_a_checkpoint_between_close_and_finalize_forgets_nothing() -> None:
-    """The closed head is at rest then: its marker still knows every index, and its record is complete."""
-    rows = MemoryRows()
-    partition = applied(work(rows), chat(0, "a"), chat(1, "b"), chat(2, "c", is_final=True))
-    rows.write(taken(partition))
-    partition.settled()
-
-    partition.finalize("r-1")
-    applied(partition, chat(1, "b"))
-
-    records, dead = partition.take_output()
-    assert (len(records), dead, partition.counts["late_repeats"]) == (1, [], 1)

@@ -8,7 +8,8 @@ import pytest
 from pipeline.core.policy import Policy
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-NOT_SHAPING = {"marker_retention"}
+NOT_SHAPING = {"marker_retention", "tokenizer"}
+OTHERS = {"late_policy": "dead_letter", "capture": "hash", "ledger": "staging", "estimate_usage": "characters"}
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -31,7 +32,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
 def test_every_setting_that_shapes_a_record_changes_the_digest(name: str) -> None:
     """Two records with the same config_digest were made by the same rules."""
     value = getattr(Policy(), name)
-    other = {"late_policy": "dead_letter", "capture": "hash", "ledger": "staging"}.get(name, value)
+    other = OTHERS.get(name, value)
     changed: dict[str, Any] = {name: value + 1 if isinstance(value, int) else other}
 
     assert replace(Policy(), **changed).digest != Policy().digest
@@ -40,3 +41,11 @@ def test_every_setting_that_shapes_a_record_changes_the_digest(name: str) -> Non
 def test_how_long_markers_are_kept_shapes_no_record() -> None:
     """marker_retention decides what is remembered, not what is written."""
     assert replace(Policy(), marker_retention=1).digest == Policy().digest
+
+
+def test_the_tokenizer_shapes_a_record_where_it_is_used() -> None:
+    """Another version may count otherwise; where nothing is estimated there is none, and the digest is the old one."""
+    counted = replace(Policy(), estimate_usage="tokenizer", tokenizer="t 1")
+
+    assert counted.digest != replace(counted, tokenizer="t 2").digest
+    assert replace(Policy(), tokenizer="t 1").digest == Policy().digest

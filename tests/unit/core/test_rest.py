@@ -4,7 +4,12 @@ import pytest
 
 from pipeline.core.head import MAIN_RUN, Head
 from pipeline.core.identity import Slot
+from pipeline.core.partition import Partition
+from pipeline.core.policy import Policy
 from pipeline.core.rest import rest, wake
+from pipeline.core.rows import MemoryRows, SourceRecord
+from tests.chunk import chat, encoded
+from tests.ledger import START
 
 
 def head() -> Head:
@@ -85,3 +90,22 @@ def test_indexes_of_other_kinds_keep_their_bounds() -> None:
     rest(resting)
 
     assert resting.seen == {MAIN_RUN: [0, 1], Slot(1, 0, -1): [0, 1]}
+
+
+def test_a_checkpoint_between_close_and_finalize_forgets_nothing() -> None:
+    """The closed head is at rest then: its marker still knows every index, and its record is complete."""
+    rows = MemoryRows()
+    sent = [chat(0, "a"), chat(1, "b"), chat(2, "c", is_final=True), chat(1, "b")]
+    records = [SourceRecord(b"r-1", encoded(each), offset, START) for offset, each in enumerate(sent)]
+    partition = Partition(Policy(), rows, "t", 0)
+    partition.apply(records[:3], 3)
+    snapshot = partition.snapshot()
+    assert snapshot is not None
+    rows.write(snapshot)
+    partition.settled()
+
+    partition.finalize("r-1")
+    partition.apply(records[3:], 4)
+
+    made, dead = partition.take_output()
+    assert (len(made), dead, partition.counts["late_repeats"]) == (1, [], 1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.usage import add_usage, llm_usage, subtract_usage
+from pipeline.core.usage import add_usage, llm_usage, stated_usage, subtract_usage
 from tests.unit.core.streams.build import payload_of
 
 Json = dict[str, Any]
@@ -19,13 +19,13 @@ def usage_of(raw: Any, stream_type: str = "chat.completion") -> tuple[Json | Non
     carried = (
         {"type": "response.completed", "response": {"usage": raw}} if stream_type == "responses" else {"usage": raw}
     )
-    return llm_usage(stream_type, payload_of(stream_type, carried))
+    return llm_usage(stream_type, stated_usage(stream_type, payload_of(stream_type, carried)))
 
 
 def test_a_payload_without_usage_has_none() -> None:
     """Null usage is null, never zeros (CONTRACT §2)."""
     assert usage_of(None) == (None, 0)
-    assert llm_usage("responses", payload_of("responses", {"type": "response.ping"})) == (None, 0)
+    assert stated_usage("responses", payload_of("responses", {"type": "response.ping"})) is None
     assert usage_of(None, "responses") == (None, 0)
 
 

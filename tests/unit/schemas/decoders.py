@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
 
 def chunk_fields(chunk: Chunk) -> dict[str, Any]:
     """All that is to be known of a chunk, whichever decoder it comes from."""
-    known = ("stream_type", "anomalies", "original")
+    known = ("stream_type", "anomalies", "original", "said")
     return {**plain(chunk), **{name: plain(getattr(chunk, name)) for name in known}}
 
 

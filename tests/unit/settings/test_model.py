@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.core.policy import Policy
 from pipeline.ops.topics import definitions
-from pipeline.settings import NAMES, Settings, default, placeholder, show, what, why
+from pipeline.settings import NAMES, Settings, default, model, placeholder, show, what, why
 from schemas.topics import topics
 
 # fmt: off
@@ -21,6 +22,8 @@ CONTRACT_NAMES = {
     "security_protocol",
 }
 # fmt: on
+OPTIONAL = {"estimate_usage"}
+"""Settings that the contract's list does not have; all are off by default."""
 
 
 class TestDefaults:
@@ -28,7 +31,7 @@ class TestDefaults:
 
     def test_all_names_of_the_contract_exist(self) -> None:
         """CONTRACT §6's list and the Kafka clients' sasl_ and ssl_ names, nothing else."""
-        extra = set(NAMES) - CONTRACT_NAMES
+        extra = set(NAMES) - CONTRACT_NAMES - OPTIONAL
 
         assert set(NAMES) >= CONTRACT_NAMES
         assert all(name.startswith(("sasl_", "ssl_")) for name in extra)
@@ -82,9 +85,23 @@ class TestDefaults:
             "max_chunks": 8,
             "max_record_bytes": 2_000,
             "capture": "hash",
+            "estimate_usage": "characters",
         }
 
         assert Policy(**changed) == Settings.model_validate(changed).policy()  # type: ignore[arg-type]
+
+    def test_the_policy_names_the_tokenizer(self) -> None:
+        """The config digest of estimated records depends on what counted, by name and version."""
+        found = Settings(estimate_usage="tokenizer").policy().tokenizer
+
+        assert found == f"bpe-openai {version('bpe-openai')}"
+        assert Settings(estimate_usage="characters").policy().tokenizer is None
+
+    def test_a_tokenizer_that_is_not_installed_has_no_version(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What to do about it is said where it is loaded."""
+        monkeypatch.setattr(model, "TOKENIZER", "no-such-distribution")
+
+        assert model.tokenizer() == "no-such-distribution"
 
     def test_topics_of_the_default_ledger_are_those_of_the_contract(self) -> None:
         """Names, partitions and replication are declared in the schemas and said again here: they must agree."""

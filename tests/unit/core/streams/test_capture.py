@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pipeline.core.streams import CONTENT, FOLDS, STRIP
-from pipeline.core.usage import llm_usage
+from pipeline.core.usage import stated_usage
 from tests.unit.core.streams.build import Json, chunk, event, payload_of
 
 EXTRA: Json = {
@@ -153,7 +153,7 @@ def test_bill_and_end_are_the_same_without_content(stream_type: str, response: J
     one, other = FOLDS[stream_type]([whole]), FOLDS[stream_type]([stripped])
 
     assert not CONTENT[stream_type](stripped.response)
-    assert llm_usage(stream_type, stripped.response) == llm_usage(stream_type, whole.response)
+    assert stated_usage(stream_type, stripped.response) == stated_usage(stream_type, whole.response)
     assert (other.finish_reason, other.terminal, other.incomplete) == (one.finish_reason, one.terminal, one.incomplete)
 
 

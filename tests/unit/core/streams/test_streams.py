@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.core.error import payload_error
 from pipeline.core.streams import CONTENT, FOLDS, STRIP
 from pipeline.core.streams.events import HANDLERS
-from pipeline.core.usage import llm_usage
+from pipeline.core.usage import llm_usage, stated_usage
 from schemas.chunk import CHUNKS, Chunk, StreamType
 from schemas.decode import ChunkRejected, decode
 from tests.unit.core.streams.build import chunks, fold
@@ -118,7 +118,7 @@ def test_no_accepted_chunk_raises(stream_type: str, data: st.DataObject) -> None
     assert repr(found) == before
     assert output.content_times[:1] == counted[:1]
     for one in found:
-        llm_usage(stream_type, one.response)
+        llm_usage(stream_type, stated_usage(stream_type, one.response))
         payload_error(stream_type, one.response)
         one.response = STRIP[stream_type](one.response)
         assert stream_type == StreamType.RESPONSES or not CONTENT[stream_type](one.response)
