@@ -45,10 +45,11 @@ class Times:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Folded:
-    """The record of a closed request before it is encoded."""
+    """The record of a closed request before it is encoded, and the attempts that it was made of."""
 
     record: Json
     times: Times
+    attempts: Sequence[Attempt] = ()
 
 
 def attempts_of(chunks: Sequence[Chunk], stream_type: str, *, stripped: bool = False) -> list[Attempt]:
@@ -61,6 +62,17 @@ def attempts_of(chunks: Sequence[Chunk], stream_type: str, *, stripped: bool = F
         floating = chunk.attempt < 0 and chunk.response is None and chunk.error is None
         by_number.setdefault(highest if floating else max(chunk.attempt, 0), []).append(chunk)
     return [attempt_of(number, found, stream_type, stripped=stripped) for number, found in sorted(by_number.items())]
+
+
+def shown_of(attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt whose output the record shows: the highest with content or a finish_reason, else the highest."""
+    return next((a for a in reversed(attempts) if a.output.content_times or a.output.finish_reason), attempts[-1])
+
+
+def end_of(attempts: Sequence[Attempt]) -> Chunk:
+    """The chunk whose time is end_timestamp: is_final, else the error, else the highest of the highest attempt."""
+    finals = [chunk for attempt in attempts for chunk in attempt.chunks if chunk.is_final]
+    return finals[-1] if finals else _error_or_last(attempts[-1])
 
 
 def fold(
@@ -80,10 +92,10 @@ def fold(
         valuation: prices and estimates.
     """
     attempts = attempts_of(chunks, head.stream_type, stripped=head.truncated or policy.capture == "metadata")
-    shown = next((a for a in reversed(attempts) if a.output.content_times or a.output.finish_reason), attempts[-1])
+    shown = shown_of(attempts)
     times = _times(chunks, attempts, shown)
     cause = rule_of(head, policy).cause
-    status = _status(head, shown, cause)
+    status, _ = status_of(head, shown, cause)
     if policy.estimate_usage != "off":
         _estimate(attempts, shown, status, head.stream_type, valuation)
     usage, cost, details = _money(attempts)
@@ -110,7 +122,7 @@ def fold(
     }
     if policy.capture == "hash":
         fingerprint(record)
-    return Folded(record=record, times=times)
+    return Folded(record=record, times=times, attempts=attempts)
 
 
 def _span(times: Times) -> Json:
@@ -195,8 +207,7 @@ def _times(chunks: Sequence[Chunk], attempts: Sequence[Attempt], shown: Attempt)
     starts = [chunk.start_timestamp for chunk in chunks if chunk.start_timestamp is not None]
     stamps = [chunk.timestamp for chunk in chunks]
     first, last = min(stamps), max(stamps)
-    finals = [chunk for attempt in attempts for chunk in attempt.chunks if chunk.is_final]
-    end = (finals[-1] if finals else _error_or_last(attempts[-1])).timestamp
+    end = end_of(attempts).timestamp
     first_shown = first if len(attempts) == 1 else min(chunk.timestamp for chunk in shown.chunks)
     start = min(starts) if starts else first
     return Times(start=start, end=end, first=first, last=last, first_shown=first_shown)
@@ -208,15 +219,25 @@ def _error_or_last(attempt: Attempt) -> Chunk:
     return attempt.chunks[-1] if attempt.error is None else next(raised, attempt.chunks[-1])
 
 
-def _status(head: Head, shown: Attempt, cause: str) -> str:
-    """success, error or incomplete (CONTRACT §2); `cause` is the closing rule that applies to what was seen."""
+def status_of(head: Head, shown: Attempt, cause: str) -> tuple[str, str]:
+    """success, error or incomplete, and why in words (CONTRACT §2).
+
+    Args:
+        head: of the request.
+        shown: the attempt whose output the record shows.
+        cause: the closing rule that applies to what was seen.
+    """
     if shown.error is not None:
-        return "incomplete" if is_cancelled(shown.error) else "error"
-    cut = head.closed_by in (EXPIRY, LIMIT) or cause == EXPIRY
-    unfinished = (
-        head.final and head.stream_type in _ENDED_BY_FINISH and not (shown.finish_reason or shown.output.terminal)
-    )
-    return "incomplete" if cut or unfinished or shown.output.incomplete else "success"
+        cancelled = is_cancelled(shown.error)
+        return ("incomplete", "the request was cancelled") if cancelled else ("error", "its attempt has an error")
+    if head.closed_by in (EXPIRY, LIMIT) or cause == EXPIRY:
+        return "incomplete", "no end was seen"
+    ended = shown.finish_reason or shown.output.terminal
+    if head.final and head.stream_type in _ENDED_BY_FINISH and not ended:
+        return "incomplete", "is_final, but neither finish_reason nor terminal event"
+    if shown.output.incomplete:
+        return "incomplete", "the provider says that it was cut"
+    return "success", "its end was seen"
 
 
 def _estimate(attempts: Sequence[Attempt], shown: Attempt, status: str, stream_type: str, valuation: Valuation) -> None:

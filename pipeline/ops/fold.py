@@ -70,14 +70,10 @@ class OfflineFold:
         source = DeadLetterSource(line=number)
         try:
             request_id, place = _address(line)
-            key = request_id.encode(errors="replace") if isinstance(request_id, str) else None
-            if place is None:
-                partition, rows = self._partition("", 0)
-                record = SourceRecord(key, line, number, 0)
-            else:
+            if place is not None:
                 source = DeadLetterSource(**msgspec.structs.asdict(place))
-                partition, rows = self._partition(place.topic, place.partition)
-                record = SourceRecord(key, _chunk(line), place.offset, place.timestamp)
+            where, record = _placed(line, number, request_id, place)
+            partition, rows = self._partition(*where)
             if record.offset < partition.position:
                 raise ProducerFault(INVALID, "_kafka: offsets of a partition must rise", request_id=request_id)
         except ProducerFault as wrong:
@@ -102,6 +98,23 @@ class OfflineFold:
             rows = MemoryRows()
             self._partitions[place] = Partition(self._policy, rows, topic, number, valuation=self._valuation), rows
         return self._partitions[place]
+
+
+def located(line: bytes, number: int) -> tuple[tuple[str, int], SourceRecord, Any]:
+    """Where a line, the `number`th counted from 1, stood: partition, source record, and the request id in it.
+
+    Raises:
+        ProducerFault: `_kafka` is no place.
+    """
+    request_id, place = _address(line)
+    return *_placed(line, number, request_id, place), request_id
+
+
+def _placed(line: bytes, number: int, request_id: Any, place: _Place | None) -> tuple[tuple[str, int], SourceRecord]:
+    key = request_id.encode(errors="replace") if isinstance(request_id, str) else None
+    if place is None:
+        return ("", 0), SourceRecord(key, line, number, 0)
+    return (place.topic, place.partition), SourceRecord(key, _chunk(line), place.offset, place.timestamp)
 
 
 def _address(line: bytes) -> tuple[Any, _Place | None]:

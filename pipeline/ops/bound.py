@@ -1,0 +1,64 @@
+"""Ends of a range of a topic as people write them: an offset, a time, or a time ago (ECOSYSTEM §1).
+
+    120                      an offset
+    2026-11-23T16:00:00Z     RFC 3339, by append time
+    -1h                      so long before now
+    earliest, latest         the first record that is kept, the end
+
+Owns the grammar and how it becomes an offset. Imports settings' units, the contract's time format and errors.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.structs import TopicPartition
+
+from pipeline.errors import UsageError
+from pipeline.settings.units import DURATION
+from schemas.leaves import parse_timestamp
+
+EARLIEST: Final = "earliest"
+LATEST: Final = "latest"
+
+_OFFSET: Final = re.compile(r"\d{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One end of a range: an offset, or an append time in ms since the epoch; of a named one neither."""
+
+    text: str
+    offset: int | None = None
+    time: int | None = None
+
+    @classmethod
+    def of(cls, text: str, now_ms: int) -> Bound:
+        """Read a bound; `now_ms` is what times ago count from.
+
+        Raises:
+            UsageError: it is none.
+        """
+        word = text.strip()
+        if word in (EARLIEST, LATEST):
+            return cls(word)
+        if _OFFSET.fullmatch(word):
+            return cls(word, offset=int(word))
+        try:
+            if word.startswith("-"):
+                return cls(word, time=max(now_ms - DURATION.parse(word[1:]), 0))
+            return cls(word, time=int(parse_timestamp(word).timestamp() * 1_000))
+        except ValueError:
+            hint = "write an offset, a time such as 2026-11-23T16:00:00Z, a time ago such as -1h, earliest or latest"
+            raise UsageError(f"{text!r} is no position in a topic", hint=hint) from None
+
+    async def resolve(self, consumer: Any, place: TopicPartition, *, begin: int, end: int) -> int:
+        """The offset that this is in a partition whose log is [begin, end); never outside of it."""
+        if self.offset is not None:
+            return min(max(self.offset, begin), end)
+        if self.time is None:
+            return begin if self.text == EARLIEST else end
+        found = (await consumer.offsets_for_times({place: self.time}))[place]
+        return end if found is None else min(max(int(found.offset), begin), end)

@@ -1,0 +1,162 @@
+"""Ranges of a topic's partition, read_committed and without a group, with a deadline for what must be there.
+
+Owns the consumer. Imports aiokafka, settings and errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.ops.bound import Bound
+from pipeline.ops.topics import describe
+from pipeline.settings import Settings, client
+
+POLL_MS: Final = 200
+STALL_SECONDS: Final = 30.0
+"""Longest wait for records that are known to be there: covers the election of a new leader."""
+FETCH_BYTES: Final = 8 << 20
+
+
+class Seen(NamedTuple):
+    """How far a reading has come: what is read, offsets done and to do."""
+
+    what: str
+    done: int
+    total: int
+
+
+Progress = Callable[[Seen], None]
+
+
+class Topics:
+    """The topics of one Kafka, to be read from."""
+
+    def __init__(self, settings: Settings, partitions: Mapping[str, int], progress: Progress) -> None:
+        """Made by `reading`."""
+        self._settings = settings
+        self._partitions = partitions
+        self._progress = progress
+        self._consumer: Any = None
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            UsageError: it does not exist.
+        """
+        if topic not in self._partitions:
+            raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
+        return self._partitions[topic]
+
+    async def bounds(
+        self, topic: str, partition: int, since: Bound | None = None, until: Bound | None = None
+    ) -> tuple[int, int]:
+        """Offsets [begin, end) between two bounds; without one, of all that is kept and can be read.
+
+        Raises:
+            UsageError: there is no such partition.
+            KafkaUnreachable: no broker answers any more.
+        """
+        if partition >= self.partitions(topic):
+            text = f"topic {topic} has {self.partitions(topic)} partitions, counted from 0: there is no {partition}"
+            raise UsageError(text, hint="choose another with --partition")
+        place = TopicPartition(topic, partition)
+        with _answering():
+            consumer = await self._assigned(place)
+            begin: int = (await consumer.beginning_offsets([place]))[place]
+            end: int = (await consumer.end_offsets([place]))[place]
+            first = begin if since is None else await since.resolve(consumer, place, begin=begin, end=end)
+            last = end if until is None else await until.resolve(consumer, place, begin=begin, end=end)
+        return first, max(first, last)
+
+    async def read(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Any, None]:
+        """Records of the offsets [begin, end), in order; those of aborted transactions are left out.
+
+        Raises:
+            KafkaUnreachable: no broker answers any more.
+            BrokerFault: nothing comes although the end is ahead.
+        """
+        if begin >= end:
+            return
+        place = TopicPartition(topic, partition)
+        loop = asyncio.get_running_loop()
+        with _answering():
+            consumer = await self._assigned(place)
+            consumer.seek(place, begin)
+            position, moved = begin, loop.time()
+            while position < end:
+                batch = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, ())
+                for record in batch:
+                    if record.offset >= end:
+                        return
+                    yield record
+                now = await consumer.position(place)
+                if now > position:
+                    position, moved = now, loop.time()
+                elif loop.time() - moved > STALL_SECONDS:
+                    raise BrokerFault(
+                        f"nothing came for {STALL_SECONDS:g} s",
+                        hint="is the leader of this partition up?",
+                        topic=topic,
+                        partition=partition,
+                        offset=position,
+                    )
+                self._progress(Seen(what, min(position, end) - begin, end - begin))
+
+    async def _assigned(self, place: TopicPartition) -> Any:
+        """The consumer, of one partition.
+
+        It is started only now: one that is stopped without ever having had a partition raises CancelledError.
+        """
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(
+                **client(self._settings),
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=FETCH_BYTES,
+            )
+            await self._consumer.start()
+        self._consumer.assign([place])
+        return self._consumer
+
+
+@contextlib.asynccontextmanager
+async def reading(settings: Settings, progress: Progress) -> AsyncIterator[Topics]:
+    """Connect to Kafka for the block.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+    """
+    found = await describe(client(settings), [settings.chunk_topic, settings.record_topic])
+    topics = Topics(settings, {name: topic.partitions for name, topic in found.items()}, progress)
+    try:
+        yield topics
+    finally:
+        await topics.stop()
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """What Kafka says against it comes out as an error of ours."""
+    try:
+        yield
+    except (KafkaError, TimeoutError) as error:
+        name = type(error).__name__
+        if getattr(error, "retriable", True):
+            raise KafkaUnreachable(f"Kafka stopped answering: {name}", hint="check the brokers, then again") from error
+        raise BrokerFault(f"Kafka refused: {name}", hint="check the rights of this user on the topics") from error
