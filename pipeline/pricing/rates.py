@@ -113,8 +113,8 @@ class Rates:
         """The first unit that has a price and no count."""
         if not used.unknown:
             return None
-        names = (rate.unit.name for rate in reversed(self.rates) if rate.unit.name in used.unknown)
-        first = next(names, "input_tokens" if self._stepped and "input_tokens" in used.unknown else None)
+        wanted = self._names | {"input_tokens"} if self._stepped else self._names
+        first = next((name for name in UNITS if name in wanted and name in used.unknown), None)
         return None if first is None else Unpriced(f"unknown_count: {first}")
 
     def _uncovered(self, used: Quantities) -> Unpriced | None:

@@ -1,0 +1,76 @@
+"""Calls for tests of prices: short defaults, one place that spells them out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.core.cost import Price, Unpriced
+from pipeline.core.valuation import Call, Units
+from pipeline.pricing.catalog import Catalog
+from pipeline.pricing.pricer import PriceList, Quote
+
+NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""After every date of the list's tiers (2026-10-14)."""
+
+EXAMPLE: Final = Path(__file__).parents[3] / "docker/prices.toml"
+"""The worked example of an overlay."""
+
+NOTHING: Final = Units()
+
+
+@cache
+def catalog() -> Catalog:
+    """The list, loaded once for all tests."""
+    return Catalog()
+
+
+def price_list(**arguments: Any) -> PriceList:
+    """Prices over the list that is loaded already."""
+    prices = PriceList(**arguments)
+    prices.catalog = catalog()
+    return prices
+
+
+def tokens(
+    prompt: int | None = None, completion: int | None = None, *, output: dict[str, Any] | None = None, **details: Any
+) -> dict[str, Any]:
+    """A normalised usage: tokens in and out, leaves of the prompt's details, and the completion's details."""
+    usage = {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": details or None,
+        "completion_tokens": completion,
+        "completion_tokens_details": output,
+    }
+    return {name: value for name, value in usage.items() if value is not None}
+
+
+def call(
+    model: str,
+    usage: dict[str, Any] | None = None,
+    *,
+    kind: str = "chat.completion",
+    at: datetime = NOW,
+    tier: str | None = None,
+    units: Units = NOTHING,
+) -> Call:
+    """A call; `model` is provider/model."""
+    provider, _, name = model.partition("/")
+    return Call(provider or None, name or None, kind, at, usage, tier, units)
+
+
+def bill(quote: Quote) -> dict[str, str]:
+    """A price in text: total, its parts, and each line."""
+    assert isinstance(quote.answer, Price)
+    answer = quote.answer
+    parts = {"total": answer.total, "input": answer.input or 0, "output": answer.output or 0}
+    lines = {line.unit: line.amount for line in quote.lines}
+    return {name: f"{amount.normalize():f}" if amount else "0" for name, amount in {**parts, **lines}.items()}
+
+
+def reason(answer: Price | Unpriced) -> str:
+    """Why there is no price."""
+    assert isinstance(answer, Unpriced), answer
+    return answer.reason
