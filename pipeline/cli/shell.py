@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "config": "Show the effective settings and where each came from.",
     "chunks": "Turn a provider's recorded stream into chunk JSON lines.",
     "fold": "Fold chunk JSON lines into records, without a broker.",
+    "prices": "Show prices, try them on a usage, compare them.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",
 }

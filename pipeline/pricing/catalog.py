@@ -20,7 +20,7 @@ from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, Ti
 from pipeline.core.cost import Unpriced
 from pipeline.pricing.provider import KNOWN, plain_name
 from pipeline.pricing.rates import Rate, Rates
-from pipeline.pricing.tier import STANDARD, context_of
+from pipeline.pricing.tier import context_of
 from pipeline.pricing.unit import UNITS
 
 PACKAGE: Final = "genai-prices"
@@ -62,12 +62,6 @@ class Listing:
         if key not in self._compiled:
             self._compiled[key] = self._compile(standard, variants)
         return self._compiled[key]
-
-    def tiers(self) -> list[str]:
-        """The tiers that have prices at some time."""
-        asked = [variant.when for variant in self._variants if _prices_of(variant.prices)]
-        known = ("flex", "priority", "fast", "batch")
-        return [STANDARD, *(tier for tier in known if context_of(self.provider, tier) in asked)]
 
     def _standard(self, at: datetime) -> int | None:
         """Which of the entry's prices counts at a time: the last that has begun."""

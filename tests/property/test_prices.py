@@ -1,7 +1,7 @@
 """Prices over all models of the list and all usages: equal to the list's own library, monotone, exact.
 
-The library (genai_prices.calc_price) is the oracle for what it answers rightly; where it is silent or raises, ours has no
-price, and tests/unit/pricing/test_traps.py says why.
+The library (genai_prices.calc_price) is the oracle for what it answers rightly; where it is silent or raises, ours has
+no price, and tests/unit/pricing/test_traps.py says why.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_more_usage_never_costs_less(model: str, usage: dict[str, Any], at: date
 
 @given(model=models | st.sampled_from(["openai/gpt-4o", "google/gemini-2.5-pro"]), usage=usages(), at=moments)
 def test_parts_add_up_exactly_as_they_are_written(model: str, usage: dict[str, Any], at: datetime) -> None:
-    """Input + output = total, in the decimal text of the record; lines add up to their side; nothing is 0 for nothing."""
+    """Input + output = total, in the decimal text of the record; lines add up to their side; nothing is free."""
     quote = price_list(overlay=read(EXAMPLE)).quote(call(model, usage, at=at))
     assume(isinstance(quote.answer, Price))
     assert isinstance(quote.answer, Price)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.core.cost import Price, Unpriced
+from pipeline.core.cost import ZERO, Price, Unpriced
 from pipeline.core.valuation import Call, Units
 from pipeline.pricing.catalog import Catalog
 from pipeline.pricing.pricer import PriceList, Quote
@@ -65,9 +65,9 @@ def bill(quote: Quote) -> dict[str, str]:
     """A price in text: total, its parts, and each line."""
     assert isinstance(quote.answer, Price)
     answer = quote.answer
-    parts = {"total": answer.total, "input": answer.input or 0, "output": answer.output or 0}
+    parts = {"total": answer.total, "input": answer.input or ZERO, "output": answer.output or ZERO}
     lines = {line.unit: line.amount for line in quote.lines}
-    return {name: f"{amount.normalize():f}" if amount else "0" for name, amount in {**parts, **lines}.items()}
+    return {name: f"{amount.normalize():f}" for name, amount in {**parts, **lines}.items()}
 
 
 def reason(answer: Price | Unpriced) -> str:

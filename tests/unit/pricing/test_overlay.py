@@ -104,7 +104,7 @@ def test_a_price_of_the_overlay_names_its_entry_version_and_file() -> None:
 
 
 def test_an_entry_stands_by_itself(overlay: Any) -> None:
-    """What it does not price is not taken from the list: cached input costs what input costs, searches are uncovered."""
+    """Nothing is taken from the list: cached input costs what input costs, searches are not covered."""
     prices = price_list(overlay=overlay('[models."openai/gpt-4o"]\ninput = 2\noutput = 8'))
 
     assert total(prices, "openai/gpt-4o", tokens(1000, 100, cached_read_tokens=1000)) == "0.0028 overlay"
@@ -173,10 +173,16 @@ MODEL = '[models."openai/gpt-4o"]\n'
         pytest.param("zzz = 1", "zzz is unknown", "one of version, providers, models", id="nothing near"),
         pytest.param("version = 3", "version must be a text", 'write version = "2026-04"', id="version"),
         pytest.param("models = 3", "models is no table", "write [models]", id="models"),
-        pytest.param('[providers]\nx = "opnai"', "providers.x 'opnai' is no provider", "did you mean openai?", id="alias"),
+        pytest.param(
+            '[providers]\nx = "opnai"', "providers.x 'opnai' is no provider", "did you mean openai?", id="alias"
+        ),
         pytest.param("[providers]\nx = 5", "providers.x 5 is no provider", "prices show", id="alias that is no text"),
-        pytest.param('[models."gpt-4o"]\ninput = 1', 'models."gpt-4o" is no provider/model', "openai/gpt-4o", id="no provider"),
-        pytest.param('models."openai/gpt-4o" = 5', 'models."openai/gpt-4o" is no table of prices', "input = 2.50", id="no table"),
+        pytest.param(
+            '[models."gpt-4o"]\ninput = 1', 'models."gpt-4o" is no provider/model', "openai/gpt-4o", id="no provider"
+        ),
+        pytest.param(
+            'models."openai/gpt-4o" = 5', 'models."openai/gpt-4o" is no table of prices', "input = 2.50", id="no table"
+        ),
         pytest.param('models."openai/gpt-4o" = []', "is no table of prices", "input = 2.50", id="no tables"),
         pytest.param(MODEL, 'models."openai/gpt-4o" has no price', "write input = …", id="empty"),
         pytest.param(MODEL + "inptu = 2.5", 'models."openai/gpt-4o".inptu is unknown', "did you mean input?", id="key"),
@@ -185,8 +191,15 @@ MODEL = '[models."openai/gpt-4o"]\n'
         pytest.param(MODEL + "input = -1", "input -1 can't be a price", "0 or more", id="negative"),
         pytest.param(MODEL + "input = inf", "input Infinity can't be a price", "0 or more", id="infinite"),
         pytest.param(MODEL + "input = 1e12", "can't be a price", "per million", id="absurd"),
-        pytest.param(MODEL + "input = 0.0000025", "0.0000025 looks like the price of one", "per million: input = 2.5", id="per token"),
-        pytest.param(MODEL + "images = 0.04", "images 0.04 looks like the price of one", "images = 40000", id="per image"),
+        pytest.param(
+            MODEL + "input = 0.0000025",
+            "0.0000025 looks like the price of one",
+            "per million: input = 2.5",
+            id="per token",
+        ),
+        pytest.param(
+            MODEL + "images = 0.04", "images 0.04 looks like the price of one", "images = 40000", id="per image"
+        ),
         pytest.param(MODEL + 'from = "2026-04-01"\ninput = 1', "from is no date", "without quotes", id="date as text"),
         pytest.param(MODEL + "from = 2026-04-01T00:00:00\ninput = 1", "from has no zone", "00:00:00Z", id="no zone"),
         pytest.param(
@@ -196,20 +209,47 @@ MODEL = '[models."openai/gpt-4o"]\n'
             id="two at once",
         ),
         pytest.param(
-            '[models."openai/gpt-4o"]\ninput = 1\n[models."OpenAI/GPT-4o"]\ninput = 1', "is there twice", "keep one", id="twice"
+            '[models."openai/gpt-4o"]\ninput = 1\n[models."OpenAI/GPT-4o"]\ninput = 1',
+            "is there twice",
+            "keep one",
+            id="twice",
         ),
-        pytest.param(MODEL + "cache_read = 1\noutput = 1", "cache_read needs the price of input too", "input = …", id="part alone"),
-        pytest.param(MODEL + "input = 1\nreasoning = 1", "reasoning needs the price of output too", "output = …", id="output part"),
+        pytest.param(
+            MODEL + "cache_read = 1\noutput = 1",
+            "cache_read needs the price of input too",
+            "input = …",
+            id="part alone",
+        ),
+        pytest.param(
+            MODEL + "input = 1\nreasoning = 1",
+            "reasoning needs the price of output too",
+            "output = …",
+            id="output part",
+        ),
         pytest.param(MODEL + "input = 1\ncache_read = 2", "cache_read is dearer than input", "slip", id="dear cache"),
         pytest.param(
-            MODEL + "input = 1\ncache_read = 1\ninput_audio = 4\n", "cache_read_audio is needed", "cached one", id="overlap"
+            MODEL + "input = 1\ncache_read = 1\ninput_audio = 4\n",
+            "cache_read_audio is needed",
+            "cached one",
+            id="overlap",
         ),
-        pytest.param(MODEL + "input = 1\ncache_read_audio = 1", "cache_read_audio needs the prices of", "both", id="overlap alone"),
         pytest.param(
-            MODEL + "input = 1\ninput_audio = 1\ncache_write = 1", "input_audio can't be told", "leave one", id="no overlap"
+            MODEL + "input = 1\ncache_read_audio = 1",
+            "cache_read_audio needs the prices of",
+            "both",
+            id="overlap alone",
         ),
         pytest.param(
-            MODEL + "input = 1\ncache_write_1h = 1", "cache_write_1h needs the price of cache_write", "cache_write = …", id="hour"
+            MODEL + "input = 1\ninput_audio = 1\ncache_write = 1",
+            "input_audio can't be told",
+            "leave one",
+            id="no overlap",
+        ),
+        pytest.param(
+            MODEL + "input = 1\ncache_write_1h = 1",
+            "cache_write_1h needs the price of cache_write",
+            "cache_write = …",
+            id="hour",
         ),
         pytest.param(
             MODEL + "input = 1\ncache_read = 1\ninput_audio = 4\ncache_read_audio = 5",
@@ -224,20 +264,32 @@ MODEL = '[models."openai/gpt-4o"]\n'
             id="dear cache above",
         ),
         pytest.param(MODEL + "input = 1\nabove = 5", "above is no list", "tokens = 200_000", id="above"),
-        pytest.param(MODEL + "input = 1\nabove = [{ input = 5 }]", "above.tokens must be whole", "tokens =", id="above what"),
         pytest.param(
-            MODEL + "input = 1\nabove = [{ tokens = 9, input = 5 }, { tokens = 9, input = 6 }]", "that differ", "tokens", id="same"
+            MODEL + "input = 1\nabove = [{ input = 5 }]", "above.tokens must be whole", "tokens =", id="above what"
         ),
         pytest.param(
-            MODEL + "input = 1\nabove = [{ tokens = 9, output = 5 }]", "above.output has no price up to there", "output =", id="above only"
+            MODEL + "input = 1\nabove = [{ tokens = 9, input = 5 }, { tokens = 9, input = 6 }]",
+            "that differ",
+            "tokens",
+            id="same",
         ),
-        pytest.param(MODEL + "input = 1\nabove = [{ tokens = 9, inpt = 5 }]", "above.inpt is unknown", "input?", id="above key"),
+        pytest.param(
+            MODEL + "input = 1\nabove = [{ tokens = 9, output = 5 }]",
+            "above.output has no price up to there",
+            "output =",
+            id="above only",
+        ),
+        pytest.param(
+            MODEL + "input = 1\nabove = [{ tokens = 9, inpt = 5 }]", "above.inpt is unknown", "input?", id="above key"
+        ),
         pytest.param(MODEL + "input = 1\ntiers = 5", "tiers is no table", "tiers]", id="tiers"),
         pytest.param(MODEL + "input = 1\ntiers.flex = 5", "tiers.flex is no table of prices", "1.25", id="tier"),
-        pytest.param(MODEL + "input = 1\ntiers.flex = { inpt = 1 }", "tiers.flex.inpt is unknown", "input?", id="tier key"),
+        pytest.param(
+            MODEL + "input = 1\ntiers.flex = { inpt = 1 }", "tiers.flex.inpt is unknown", "input?", id="tier key"
+        ),
         pytest.param("input = = 1", "is not TOML", "docker/prices.toml", id="no TOML"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_meant_is_refused_with_a_way_out(overlay: Any, text: str, place: str, hint: str) -> None:
     """File, table and key, what is wrong, what to write (ECOSYSTEM §5: unit confusion per token and per million)."""
     with pytest.raises(UsageError) as caught:
@@ -250,7 +302,7 @@ def test_what_cannot_be_meant_is_refused_with_a_way_out(overlay: Any, text: str,
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """And so is one that is no text."""
-    with pytest.raises(UsageError, match="none.toml: No such file"):
+    with pytest.raises(UsageError, match=r"none\.toml: No such file"):
         read(tmp_path / "none.toml")
     (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="is not TOML"):

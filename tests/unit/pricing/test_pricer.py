@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import logging
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,8 +17,8 @@ from pipeline.errors import UsageError
 from pipeline.pricing import notice, valuation
 from pipeline.pricing.notice import Notice
 from pipeline.pricing.pricer import PriceList
-from pipeline.pricing.rates import Line, Rate, Rates, sums
 from pipeline.pricing.quantity import quantities_of
+from pipeline.pricing.rates import Line, Rate, Rates, sums
 from pipeline.pricing.unit import UNITS
 from pipeline.settings import Settings
 from tests.unit.pricing.calls import call, catalog, price_list, tokens
@@ -28,7 +29,7 @@ USED = tokens(1000, 100)
 class _Broken(PriceList):
     """Prices that raise."""
 
-    def terms(self, call: Call) -> Any:
+    def terms(self, call: Call) -> Any:  # noqa: ARG002 (the signature is that of the class)
         """As if the list were damaged."""
         raise KeyError("the user's own words")
 
@@ -127,7 +128,12 @@ def test_names_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     prices = price_list()
     found = catalog().find
-    monkeypatch.setattr(prices.catalog, "find", lambda *names: (asked.append(names[1]), found(*names))[1])
+
+    def find(provider: str, model: str) -> Any:
+        asked.append(model)
+        return found(provider, model)
+
+    monkeypatch.setattr(prices.catalog, "find", find)
 
     for _ in range(100):
         prices.price(call("openai/gpt-4o-2024-08-06", USED))
@@ -176,9 +182,9 @@ def test_parts_with_a_price_are_taken_out_of_the_whole() -> None:
 
     assert amounts(all_of_it, usage) == {
         "cache_audio_read_tokens": "0.000500",  # 100 × 5
-        "cache_read_tokens": "0.0000300",  # 400 − 100
-        "input_audio_tokens": "0.002000",  # 300 − 100
-        "input_tokens": "0.000400",  # 1000 − 400 − 300 + 100
+        "cache_read_tokens": "0.0000300",  # 400 but 100
+        "input_audio_tokens": "0.002000",  # 300 but 100
+        "input_tokens": "0.000400",  # 1000 but 600
         "output_reasoning_tokens": "0.000600",
         "output_tokens": "0.000600",
     }
@@ -193,8 +199,6 @@ def test_parts_without_a_price_cost_what_the_whole_costs() -> None:
 
 def test_amounts_do_not_depend_on_the_threads_decimal_context() -> None:
     """Some other library may have changed it."""
-    import decimal
-
     with decimal.localcontext() as context:
         context.prec = 3
         found = amounts(rates(input_tokens="1.23456789"), tokens(123_456_789, 0))

@@ -56,7 +56,7 @@ class Bill(NamedTuple):
 
 
 def plain_chat(usage: Usage, prices: tuple[Decimal, ...]) -> Sides:
-    """prompt × input, completion × output; nothing cached is stated."""
+    """Prompt × input, completion × output; nothing cached is stated."""
     given, received = prices
     return usage["prompt_tokens"] * given / MILLION, usage["completion_tokens"] * received / MILLION
 

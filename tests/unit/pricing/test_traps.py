@@ -5,10 +5,11 @@ The library is asked beside ours where that shows the trap: a release that close
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import metadata, resources
 from typing import Any
@@ -16,9 +17,20 @@ from typing import Any
 import pytest
 from genai_prices import Usage, calc_price
 from genai_prices.data import providers as list_providers
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    Provider,
+    StartDateConstraint,
+)
 
-from pipeline.core.cost import Price
+from pipeline.core.cost import Price, Unpriced
 from pipeline.core.valuation import Units
+from pipeline.pricing.catalog import Listing
+from pipeline.pricing.provider import KNOWN
+from pipeline.pricing.rates import Rates
 from tests.unit.pricing.calls import NOW, bill, call, catalog, price_list, reason, tokens
 
 AUDIO, TRANSCRIPTION, IMAGE = "audio.speech", "audio.transcription", "image.generation"
@@ -228,8 +240,6 @@ def test_without_provider_or_model_there_is_no_price() -> None:
 
 def test_the_table_of_providers_is_that_of_the_list() -> None:
     """Every id of the list has its names, and every name leads to an id of the list."""
-    from pipeline.pricing.provider import KNOWN
-
     assert {provider.id for provider in list_providers} == set(KNOWN.values())
 
 
@@ -252,8 +262,6 @@ def test_a_fee_per_request_is_counted_without_a_warning() -> None:
 
 def test_a_price_names_the_data_it_is_from() -> None:
     """The version of the package and what sha256sum says of its data file, as the wheel's RECORD does."""
-    import hashlib
-
     answer = price_list().quote(call("openai/gpt-4o", USED)).answer
     file = resources.files("genai_prices").joinpath("data.py").read_bytes()
 
@@ -374,6 +382,16 @@ def test_reading_the_cache_is_never_dearer_than_having_none() -> None:
     )
 
     assert cached == uncached == "0.000225"
+
+
+def test_a_price_that_has_not_begun_is_none() -> None:
+    """The library takes the first one then; every entry of today's list has a price without a date."""
+    dated = ConditionalPrice(StartDateConstraint(date(2027, 1, 1)), prices=ModelPrice(input_mtok=Decimal(1)))
+    model = ModelInfo(id="m", match=ClauseEquals("m"), prices=[dated])
+    listing = Listing(Provider(id="p", name="P", api_pattern="p", models=[model]), model)
+
+    assert listing.rates(NOW, "standard") == Unpriced("no_price_yet")
+    assert isinstance(listing.rates(datetime(2027, 1, 1, tzinfo=UTC), "standard"), Rates)
 
 
 def test_nothing_is_ever_fetched() -> None:
