@@ -191,7 +191,7 @@ def _billed(item: Json) -> bool:
 
 
 def _seconds(usage: Mapping[str, Any] | None) -> Decimal | None:
-    if usage is None:
+    if usage is None or usage.keys().isdisjoint(_SECONDS):
         return None
     found = (decimal_of(usage.get(name)) for name in _SECONDS)
     return next((seconds for seconds in found if seconds is not None and seconds >= 0), None)

@@ -64,6 +64,10 @@ class Unpriced(NamedTuple):
     reason: str
 
 
+_FIELDS: Final = ("currency", "input", "output", "total", "source", "price_id", "price_version", "price_hash", "reason")
+_NO_COST: Final[dict[str, Any]] = dict.fromkeys(_FIELDS) | {"currency": CURRENCY}
+
+
 def decimal_of(value: object) -> Decimal | None:
     """A JSON number as the decimal it was written as; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -90,33 +94,39 @@ def total_cost(worths: Iterable[Price | Unpriced | None]) -> dict[str, Any]:
             have been used.
     """
     known = [worth for worth in worths if worth is not None]
-    prices = [worth for worth in known if isinstance(worth, Price)]
-    details: dict[str, Any] = {
-        "currency": CURRENCY,
-        "input": None,
-        "output": None,
-        "total": None,
-        "source": None,
-        "price_id": None,
-        "price_version": None,
-        "price_hash": None,
-        "reason": None,
-    }
-    if not prices or len(prices) < len(known):
-        missing = next((worth.reason for worth in known if isinstance(worth, Unpriced)), NO_USAGE)
-        return {**details, "reason": missing}
-    inputs, outputs = [price.input for price in prices], [price.output for price in prices]
-    if None not in inputs and None not in outputs:
-        details["input"], details["output"] = _sum(inputs), _sum(outputs)
+    whole = known[0] if len(known) == 1 else _together(known)
+    if isinstance(whole, Unpriced):
+        return {**_NO_COST, "reason": whole.reason}
     return {
-        **details,
-        "total": _sum([price.total for price in prices]),
-        "source": max((price.source for price in prices), key=_AUTHORITY.index),
-        "price_id": _joined([price.price_id for price in prices]),
-        "price_version": _joined([price.price_version for price in prices]),
-        "price_hash": _joined([price.price_hash for price in prices]),
-        "reason": next((price.reason for price in prices if price.reason), None),
+        "currency": CURRENCY,
+        "input": None if whole.input is None else plain(whole.input),
+        "output": None if whole.output is None else plain(whole.output),
+        "total": plain(whole.total),
+        "source": whole.source,
+        "price_id": whole.price_id,
+        "price_version": whole.price_version,
+        "price_hash": whole.price_hash,
+        "reason": whole.reason,
     }
+
+
+def _together(known: Sequence[Price | Unpriced]) -> Price | Unpriced:
+    """The sum of several; the first that has no price makes it unknown, and so does there being none."""
+    missing = next((worth for worth in known if isinstance(worth, Unpriced)), None)
+    if missing is not None or not known:
+        return missing or Unpriced(NO_USAGE)
+    prices = [worth for worth in known if isinstance(worth, Price)]
+    split = all(price.input is not None and price.output is not None for price in prices)
+    return Price(
+        total=_sum(price.total for price in prices),
+        source=max((price.source for price in prices), key=_AUTHORITY.index),
+        input=_sum(price.input for price in prices) if split else None,
+        output=_sum(price.output for price in prices) if split else None,
+        price_id=_joined(price.price_id for price in prices),
+        price_version=_joined(price.price_version for price in prices),
+        price_hash=_joined(price.price_hash for price in prices),
+        reason=next((price.reason for price in prices if price.reason), None),
+    )
 
 
 def plain(value: Decimal) -> str:
@@ -125,13 +135,13 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _sum(values: Sequence[Decimal | None]) -> str:
+def _sum(values: Iterable[Decimal | None]) -> Decimal:
     total = ZERO
     for value in values:
         total = EXACT.add(total, value or ZERO)
-    return plain(total)
+    return total
 
 
-def _joined(texts: Sequence[str | None]) -> str | None:
+def _joined(texts: Iterable[str | None]) -> str | None:
     """The text that all have, or the different ones one after the other."""
     return ", ".join(dict.fromkeys(text for text in texts if text is not None)) or None
