@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+from genai_prices import Usage, calc_price
 
 from pipeline.core.cost import ZERO, Price, Unpriced
 from pipeline.core.valuation import Call, Units
@@ -19,6 +22,7 @@ EXAMPLE: Final = Path(__file__).parents[3] / "docker/prices.toml"
 """The worked example of an overlay."""
 
 NOTHING: Final = Units()
+USED: Final = {"prompt_tokens": 1000, "completion_tokens": 100}
 
 
 @cache
@@ -74,3 +78,14 @@ def reason(answer: Price | Unpriced) -> str:
     """Why there is no price."""
     assert isinstance(answer, Unpriced), answer
     return answer.reason
+
+
+def why(model: str, usage: dict[str, Any] | None = USED, **asked: Any) -> str:
+    """The reason for having no price."""
+    return reason(price_list().quote(call(model, usage, **asked)).answer)
+
+
+def library(model: str, provider: str, context: dict[str, str] | None = None, **used: int) -> Decimal:
+    """What the library says."""
+    found = calc_price(Usage(**used), model, provider_id=provider, genai_request_timestamp=NOW, price_context=context)
+    return found.total_price
