@@ -1,7 +1,7 @@
 """One warning for each model without a price, in the log of a service.
 
 Owns what was said already; after a thousand models it says only that there are more, so that no producer of odd names
-fills memory or log.  Content never gets here: a call has names and numbers.  Imports the log.
+fills memory or log.  Of what chunks say it shows the names of provider and model and nothing else.  Imports the log.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeline import log
 from pipeline.core.valuation import Call
+from pipeline.pricing.tier import TIERS, tier_of
 
 MOST: Final = 1_000
 """Models that are named."""
@@ -34,5 +35,6 @@ class Notice:
         if len(self._said) > MOST:
             self._log.warning("more models without a price", named=MOST)
             return
-        keys = {"provider": about[0], "model": about[1], "reason": reason, "tier": call.service_tier}
+        tier = tier_of(call.service_tier)
+        keys = {"provider": about[0], "model": about[1], "reason": reason, "tier": tier if tier in TIERS else "other"}
         self._log.warning("no price", **keys, hint=_HINT, exc_info=failure)

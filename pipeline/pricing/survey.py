@@ -15,10 +15,9 @@ from pipeline.core.valuation import Call
 from pipeline.pricing.overlay import Overlay
 from pipeline.pricing.pricer import PriceList, Terms
 from pipeline.pricing.rates import FINEST, Rate, Rates
-from pipeline.pricing.tier import BATCH, FAST, FLEX, PRIORITY, STANDARD
+from pipeline.pricing.tier import STANDARD, TIERS
 from pipeline.pricing.unit import KEYS, MILLION, Unit
 
-TIERS: Final = (STANDARD, FLEX, PRIORITY, FAST, BATCH)
 _HUNDREDTH: Final = Decimal("0.01")
 
 

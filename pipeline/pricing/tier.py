@@ -16,6 +16,9 @@ PRIORITY: Final = "priority"
 BATCH: Final = "batch"
 FAST: Final = "fast"
 
+TIERS: Final = (STANDARD, FLEX, PRIORITY, FAST, BATCH)
+"""Tiers that the price list knows, in the order of tables."""
+
 _ALIASES: Final[Mapping[str, str]] = {
     "": STANDARD,
     "auto": STANDARD,

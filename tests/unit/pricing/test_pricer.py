@@ -75,13 +75,13 @@ def test_each_model_without_a_price_is_warned_of_once(logged: list[dict[str, Any
     prices = price_list(report=Notice())
 
     for model in ("openai/none", "openai/none", "openai/other", "openai/gpt-4o", "openai/none"):
-        prices.price(call(model, USED, tier="default"))
+        prices.price(call(model, USED, tier="a tier of theirs" if model.endswith("other") else "default"))
 
     assert [(event["provider"], event["model"], event["reason"]) for event in logged] == [
         ("openai", "none", "unknown_model"),
         ("openai", "other", "unknown_model"),
     ]
-    assert {event["level"] for event in logged} == {"WARNING"}
+    assert [(event["level"], event["tier"]) for event in logged] == [("WARNING", "standard"), ("WARNING", "other")]
     assert "price_overlay" in logged[0]["hint"]
 
 
