@@ -37,6 +37,7 @@ POLICY: Final = (
     "max_chunks",
     "max_record_bytes",
     "capture",
+    "price_overlay",
 )
 """Settings that decide what a record says."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from pipeline.core.appraisal import appraise
 from pipeline.core.closing import EXPIRY, LIMIT, missing, rule_of
-from pipeline.core.cost import cost_of, total_cost
+from pipeline.core.cost import EXACT, ZERO, Price, Unpriced, decimal_of, total_cost
 from pipeline.core.error import is_cancelled
 from pipeline.core.estimate import Characters, fill
 from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_responses
@@ -98,7 +99,8 @@ def fold(
     status, _ = status_of(head, shown, cause)
     if policy.estimate_usage != "off":
         _estimate(attempts, shown, status, head.stream_type, valuation)
-    usage, cost, details = _money(attempts)
+    worths = appraise(attempts, head.stream_type, times.start, valuation.pricer)
+    usage, cost, details = _money(attempts, worths)
     record = {
         "request_id": head.request_id,
         "model": _newest(attempts, "model"),
@@ -114,7 +116,7 @@ def fold(
         "logprobs": shown.output.logprobs,
         "usage_source": _usage_source(attempts),
         "cost_details": details,
-        "attempts": _listed(attempts) if len(attempts) > 1 else None,
+        "attempts": _listed(attempts, worths) if len(attempts) > 1 else None,
         **_content_times(shown, times),
         "source": None,
         "config_digest": policy.digest,
@@ -253,34 +255,31 @@ def _usage_source(attempts: Sequence[Attempt]) -> str | None:
     return "estimated" if any(attempt.estimated for attempt in attempts) else "provider"
 
 
-def _money(attempts: Sequence[Attempt]) -> tuple[Json | None, float | None, Json | None]:
+def _money(
+    attempts: Sequence[Attempt], worths: Sequence[Price | Unpriced | None]
+) -> tuple[Json | None, float | None, Json]:
     """Usage and cost are sums over attempts; cost is null if an attempt with usage is unpriced."""
     usage: Json | None = None
     for attempt in attempts:
         if attempt.token_usage is not None:
             usage = attempt.token_usage if usage is None else add_usage(usage, attempt.token_usage)
-    priced = [cost_of(attempt.cost, attempt.token_usage) for attempt in attempts]
-    unpriced = any(p is None and a.token_usage is not None for p, a in zip(priced, attempts, strict=True))
-    details = total_cost([p for p in priced if p is not None], unpriced=unpriced)
-    return usage, None if details is None or details["total"] is None else float(details["total"]), details
+    details = total_cost(worths)
+    return usage, None if details["total"] is None else float(details["total"]), details
 
 
-def _listed(attempts: Sequence[Attempt]) -> list[Json]:
-    listed = []
-    for attempt in attempts:
-        price = cost_of(attempt.cost, attempt.token_usage)
-        listed.append(
-            {
-                "number": attempt.number,
-                "provider": attempt.provider,
-                "model": attempt.model,
-                "status": _attempt_status(attempt),
-                "finish_reason": attempt.finish_reason,
-                "token_usage": attempt.token_usage,
-                "cost": None if price is None else float(price.total),
-            }
-        )
-    return listed
+def _listed(attempts: Sequence[Attempt], worths: Sequence[Price | Unpriced | None]) -> list[Json]:
+    return [
+        {
+            "number": attempt.number,
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "status": _attempt_status(attempt),
+            "finish_reason": attempt.finish_reason,
+            "token_usage": attempt.token_usage,
+            "cost": float(worth.total) if isinstance(worth, Price) else None,
+        }
+        for attempt, worth in zip(attempts, worths, strict=True)
+    ]
 
 
 def _attempt_status(attempt: Attempt) -> str:
@@ -294,6 +293,6 @@ def _delta(previous: Marker | None, usage: Json | None, cost: float | None) -> J
     """Change of usage and cost against the revision before; null counts as 0."""
     if previous is None:
         return None
-    before, after = cost_of(previous.cost, None), cost_of(cost, None)
-    change = (after.total if after else 0) - (before.total if before else 0)
+    before, after = (decimal_of(number) or ZERO for number in (previous.cost, cost))
+    change = EXACT.subtract(after, before)
     return {"token_usage": subtract_usage(usage, previous.token_usage), "cost": float(change)}

@@ -6,11 +6,32 @@ the same record.  Owns the questions and the shape of the answers; `pipeline.pri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
-from pipeline.core.cost import Price
+from pipeline.core.cost import Price, Unpriced
 from pipeline.core.output import Json
+
+__all__ = ["UNVALUED", "Call", "Estimator", "Price", "Pricer", "Units", "Unpriced", "Valuation"]
+
+
+class Units(NamedTuple):
+    """What an attempt used beside tokens; null where nobody says.
+
+    Attributes:
+        characters: of the text that was to be spoken.
+        seconds: of sound.
+        images: finished ones.
+        tools: calls of tools that the provider itself ran, by unit: web_searches, file_searches, code_executions,
+            image_generations.
+    """
+
+    characters: int | None = None
+    seconds: Decimal | None = None
+    images: int | None = None
+    tools: Mapping[str, int] | None = None
 
 
 class Call(NamedTuple):
@@ -22,20 +43,16 @@ class Call(NamedTuple):
         at: when the request was sent; list prices have dates.
         usage: normalised (pipeline.core.usage); input includes cache reads and writes, output includes reasoning.
         service_tier: served tier, as the chunks name it.
+        units: what was used beside tokens.
     """
 
     provider: str | None
     model: str | None
     stream_type: str
     at: datetime
-    usage: Json
+    usage: Json | None
     service_tier: str | None
-
-
-class Unpriced(NamedTuple):
-    """Why a call has no price: a short constant, and what it was about."""
-
-    reason: str
+    units: Units = Units()
 
 
 class Pricer(Protocol):

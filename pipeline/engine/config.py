@@ -130,7 +130,7 @@ def configure(
         timing: Other times than the defaults.
 
     Raises:
-        UsageError: A certificate or key can't be loaded.
+        UsageError: A certificate, a key or the price overlay can't be used.
     """
     defined = topics(
         ledger=settings.ledger,
@@ -145,7 +145,7 @@ def configure(
     return Config(
         client=client(settings),
         policy=settings.policy(),
-        valuation=valuation(settings),
+        valuation=valuation(settings, service=True),
         topics={topic.role: topic for topic in defined},
         group=settings.ledger,
         data_dir=settings.data_dir,

@@ -34,7 +34,8 @@ def request(draw: random.Random, request_id: str, *, refused: Collection[bytes] 
     fate = draw.choices([name for _, name in FATES], [share for share, _ in FATES])[0]
     maker = draw.choices([make for _, make in MAKERS], [share for share, _ in MAKERS])[0]
     made = chat(draw) if fate == "fallback" else maker(draw)
-    cost = round(draw.random() / 100, 7) if draw.random() < 0.5 else None
+    # Never 0, which would be overruled; and without one it stays null: no price list knows this provider.
+    cost = max(round(draw.random() / 100, 7), 1e-7) if draw.random() < 0.5 else None
     sent, lost = _fated(draw, made, fate)
     if cost is not None and sent[-1].last:
         sent[-1].body["cost"] = cost

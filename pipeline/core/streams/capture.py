@@ -83,10 +83,18 @@ def _bare_responses(event: ResponsesEvent) -> ResponsesEvent:
     _clear(bare, _EVENT)
     if event.type != "error":
         _clear(bare, ("code", "message", "param"))
-    bare.item = _only(event.item, _ITEM_KEPT)
+    bare.item = _bare_item(event.item)
     bare.part = _only(event.part, ("type",))
     bare.response = _only(event.response, _RESPONSE_KEPT)
     bare.extra_fields = _bare_extra(event.extra_fields)
+    return bare
+
+
+def _bare_item(item: Json | None) -> Json | None:
+    """What an action was stays, because a search is billed and the opening of a page is not; what it was about goes."""
+    bare = _only(item, _ITEM_KEPT)
+    if bare is not None and item is not None and isinstance(item.get("action"), dict):
+        bare["action"] = _only(item["action"], ("type",))
     return bare
 
 

@@ -72,6 +72,17 @@ class Outcome:
         """Ranges of missing chunks that the records name."""
         return sum(len(record["missing_indexes"]) for record in self.records)
 
+    @property
+    def cost_sources(self) -> Counter[str]:
+        """Records with a cost, by who says it."""
+        return Counter(record["cost_details"]["source"] for record in self.records if record["cost"] is not None)
+
+    @property
+    def unpriced(self) -> Counter[str]:
+        """Records without a cost, by the reason; they are not in the sums."""
+        found = [(record["cost_details"] or {}).get("reason") for record in self.records if record["cost"] is None]
+        return Counter(str(reason) for reason in found)
+
     def complaints(self) -> list[str]:
         """What is wrong, a line each."""
         said = self.audit.complaints() if not self.audit.passed else []
@@ -116,6 +127,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "records": len(outcome.records),
         "duplicates_dropped": outcome.dropped,
         "gaps": outcome.gaps,
+        "cost_sources": dict(outcome.cost_sources),
+        "unpriced": dict(outcome.unpriced),
         "dead_letters": dict(outcome.dead),
         "kinds": [row.as_json() for row in kinds],
         "total": total.as_json(),
@@ -137,7 +150,6 @@ def _head(outcome: Outcome) -> list[str]:
     kinds = len({stream.expected["stream_type"] for stream in outcome.sent})
     repeated = (outcome.delivered - outcome.chunks) / outcome.chunks
     accidents = "".join(f", {count} {accident}" for accident, count in _accidents(outcome).items())
-    priced = sum(record["cost"] is not None for record in outcome.records)
     what = f"{requests} LLM streams, {kinds} kinds, {outcome.chunks:,} chunks"
     found = f"duplicates dropped {outcome.dropped}   gaps found {outcome.gaps}"
     return [
@@ -145,12 +157,24 @@ def _head(outcome: Outcome) -> list[str]:
         f"  1 publish   {outcome.delivered:,} chunks   shuffled, {repeated:.0%} sent twice{accidents}",
         f"  2 accident  {outcome.accident.as_text()}",
         f"  3 ledger    {records} records from {requests} requests      {found}",
-        f"  4 cost      {priced} priced by gateway or provider   {records - priced} without a price, not in the sums",
+        f"  4 cost      {_cost(outcome)}",
     ]
 
 
 def _accidents(outcome: Outcome) -> Counter[str]:
     return Counter(stream.accident for stream in outcome.sent if stream.accident is not None)
+
+
+def _cost(outcome: Outcome) -> str:
+    """Who said what the requests cost, and why nobody could."""
+    sources, reasons = outcome.cost_sources, outcome.unpriced
+    stated = sources["gateway"] + sources["provider"]
+    listed = sources["catalog"] + sources["overlay"]
+    zeros = sum((record["cost_details"] or {}).get("reason") == "gateway_zero" for record in outcome.records)
+    overruled = f" ({zeros} where the gateway said 0)" if zeros else ""
+    why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    without = f"   {reasons.total()} unpriced: {why}" if reasons else ""
+    return f"{stated} stated by gateway or provider   {listed} by list price{overruled}{without}"
 
 
 def _next() -> list[str]:

@@ -41,13 +41,16 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         about: What the sample is there for.
         provider: Format of the recording, as for `streamledger chunks`.
+        vendor: Who sent it, where that is not the owner of the format.
         type: Stream type of the chunks.
         streams: Requests that are made of it.
         recorded: Chunks that the recording holds, counted by hand.
         first_ms: Time from the request to its first chunk; of the first request, the second, … and round again.
         interval_ms: Time between two chunks.
         models: Model, in turn as above.
-        costs: Cost in USD that the gateway puts on the last chunk, in turn as above; null where it knows none.
+        costs: Cost in USD that the gateway puts on the last chunk, in turn as above; null where it knows none, 0 where
+            it is wrong.
+        listed: Cost by list price, worked out by hand, in the order of the models.
         lost: Indexes of chunks that never arrive.
         accident: What goes wrong with it, in words; null where nothing does.
         expect: What `view` must show of the record, beyond what follows from the fields above.
@@ -65,6 +68,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     expect: dict[str, Any]
     lost: list[int] = []
     accident: str | None = None
+    vendor: str | None = None
+    listed: list[float] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,8 @@ def _stream(number: int, name: str, sample: Sample, turn: int) -> Stream:
     start = FIRST_START + number * START_EVERY
     labels = {"team": TEAMS[number % len(TEAMS)], "tenant": TENANTS[number % len(TENANTS)]}
     first, model, cost = (_turn(values, turn) for values in (sample.first_ms, sample.models, sample.costs))
-    stamped = {"start_timestamp": _rfc3339(start), "labels": labels}
+    provider = sample.vendor or sample.provider.partition("-")[0]
+    stamped = {"start_timestamp": _rfc3339(start), "labels": labels, "provider": provider}
     chunks = list(
         chunks_of(
             recording(name).read_bytes(),
@@ -140,19 +146,31 @@ def _stream(number: int, name: str, sample: Sample, turn: int) -> Stream:
     expected = {
         **stamped,
         "stream_type": sample.type,
-        "provider": sample.provider.partition("-")[0],
         "model": model,
         "time_to_first_token": first,
         "latency": first + (sample.recorded - 1) * sample.interval_ms,
         "chunk_count": sample.recorded - len(sample.lost),
         "complete": True,
         "missing_indexes": [],
-        "cost": cost,
+        **_money(sample, turn, cost),
         **sample.expect,
     }
     # ASCII: a recording may hold escaped halves of a surrogate pair, which UTF-8 can't carry.
     lines = [json.dumps(chunk, separators=(",", ":")).encode("ascii") for chunk in arriving]
     return Stream(request_id=request_id, sample=name, accident=sample.accident, chunks=lines, expected=expected)
+
+
+def _money(sample: Sample, turn: int, cost: float | None) -> dict[str, Any]:
+    """What the gateway says, unless that is 0, else the list price of the turn's model, else nothing."""
+    if cost:
+        return {"cost": cost, "cost_source": "gateway"}
+    if not sample.listed:
+        return {"cost": None}
+    return {
+        "cost": _turn(sample.listed, turn),
+        "cost_source": "catalog",
+        "cost_reason": None if cost is None else "gateway_zero",
+    }
 
 
 def _turn(values: Sequence[Any], turn: int) -> Any:

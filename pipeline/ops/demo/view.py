@@ -47,6 +47,7 @@ def view(record: Json) -> dict[str, Any]:
     message = record["output_message"] or {}
     shown = {
         **{name: record[name] for name in PLAIN},
+        **_provenance(record["cost"], record["cost_details"]),
         "content": message.get("content"),
         "refusal": message.get("refusal"),
         "reasoning": message.get("reasoning"),
@@ -104,6 +105,12 @@ def _usage(usage: Json | None) -> Json | None:
         return None
     parts = {name: (usage.get(table) or {}).get(leaf) for name, (table, leaf) in PARTS.items()}
     return {name: usage.get(name) for name in TOKENS} | {name: count for name, count in parts.items() if count}
+
+
+def _provenance(cost: Any, details: Json | None) -> Json:
+    """Who says the cost, and what was overruled; the reason of a cost that is null is left to the report."""
+    found = {} if cost is None or details is None else details
+    return {"cost_source": found.get("source"), "cost_reason": found.get("reason")}
 
 
 def _binary(text: str | None) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ ROWS: Final = 5
 """Of a changelog read at once, so that half of it is a place between two reads."""
 
 FORK: Final = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload([__name__])
+FORK.set_forkserver_preload([__name__, "pipeline.pricing.catalog"])
 
 
 @dataclass(frozen=True)

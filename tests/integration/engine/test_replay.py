@@ -24,6 +24,7 @@ import pytest
 
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.topics import create, definitions
+from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
 from tests.integration.engine.corpus import CORPORA, shared, unique
 from tests.integration.engine.crash import Forked
@@ -176,14 +177,14 @@ def test_requests_were_open_when_the_workers_were_killed(run: Run, name: str) ->
 def test_live_records_are_canonically_those_of_the_plain_lines(run: Run, corpus: str, name: str) -> None:
     """Folded without broker and clock, request by request: the same digests, where every chunk came in time."""
     present(corpus)
-    policy = run.settings[name].policy()
+    policy, prices = run.settings[name].policy(), valuation(run.settings[name])
     streams: dict[bytes, list[bytes]] = {}
     for key, value in run.plain:
         if key.startswith(corpus.encode()) and b"/closing-" not in key:
             streams.setdefault(key, []).append(value)
     slow = parted(run.chunks)
     wanted = {
-        key.decode(): digests(each for each in fold_lines(lines, policy) if isinstance(each, bytes))
+        key.decode(): digests(each for each in fold_lines(lines, policy, prices) if isinstance(each, bytes))
         for key, lines in streams.items()
         if key not in slow
     }

@@ -1,17 +1,25 @@
-"""Cost: the gateway's figure, else the provider's own; sums of decimals; null when anything is unknown."""
+"""Stated cost, and the sum over attempts: exact, explained, null when anything is unknown."""
 
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from pipeline.core.cost import Price, cost_of, decimal_of, total_cost
+from pipeline.core.cost import NO_USAGE, Price, Unpriced, decimal_of, plain, provider_price, total_cost
 from schemas.record import CostDetails
 
 
 def price(total: str, source: str = "gateway", *parts: str) -> Price:
     """A price in decimal text."""
-    return Price(Decimal(total), source, *(Decimal(part) for part in parts))
+    given, received = (Decimal(part) for part in parts) if parts else (None, None)
+    return Price(Decimal(total), source, given, received)
+
+
+def details_of(*worths: Price | Unpriced | None) -> dict[str, Any]:
+    """cost_details, held to the contract."""
+    details = total_cost(worths)
+    CostDetails.model_validate(details)
+    return details
 
 
 @pytest.mark.parametrize(
@@ -31,76 +39,105 @@ def test_a_number_becomes_the_decimal_it_was_written_as(value: object, expected:
 
 
 @pytest.mark.parametrize(
-    ("gateway", "usage", "expected"),
+    ("usage", "expected"),
     [
-        pytest.param(0.5, {"cost": {"total_cost": 0.7}}, price("0.5"), id="gateway before provider"),
-        pytest.param(0.0, None, price("0.0"), id="a gateway's zero is a value"),
-        pytest.param(None, {"cost": {"total_cost": 0.7}}, price("0.7", "provider"), id="provider total"),
+        pytest.param({"cost": {"total_cost": 0.7}}, price("0.7", "provider"), id="total"),
         pytest.param(
-            None,
             {"cost": {"total_cost": 0.3, "input_cost": 0.1, "output_cost": 0.2}},
             price("0.3", "provider", "0.1", "0.2"),
-            id="provider parts",
+            id="parts",
         ),
         pytest.param(
-            None,
             {"cost": {"total_cost": 0.9, "input_cost": 0.1, "output_cost": 0.2}},
             price("0.9", "provider"),
             id="parts that do not add up are left out",
         ),
-        pytest.param(
-            None, {"cost": {"total_cost": 0.1, "input_cost": 0.1}}, price("0.1", "provider"), id="one part alone"
-        ),
-        pytest.param(None, {"cost": {"input_cost": 0.1}}, None, id="no total"),
-        pytest.param(None, {"cost": 0.1}, None, id="not normalised"),
-        pytest.param(None, {}, None, id="usage without cost"),
-        pytest.param(None, None, None, id="nobody says"),
+        pytest.param({"cost": {"total_cost": 0.1, "input_cost": 0.1}}, price("0.1", "provider"), id="one part alone"),
+        pytest.param({"cost": {"input_cost": 0.1}}, None, id="no total"),
+        pytest.param({"cost": 0.1}, None, id="not normalised"),
+        pytest.param({}, None, id="usage without cost"),
+        pytest.param(None, None, id="no usage"),
     ],
 )
-def test_cost_is_the_gateways_else_the_providers(gateway: float | None, usage: dict[str, Any], expected: Price) -> None:
-    """CONTRACT §2: null when unknown, never 0 for unknown."""
-    assert cost_of(gateway, usage) == expected
+def test_a_provider_may_state_its_own_cost(usage: dict[str, Any] | None, expected: Price | None) -> None:
+    """With parts, where they add up (S-META-5)."""
+    assert provider_price(usage) == expected
 
 
-def test_nothing_known_and_nothing_used_has_no_details() -> None:
-    """A request without usage and cost says nothing about money."""
-    assert total_cost([], unpriced=False) is None
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param("0.00406500", "0.004065", id="zeros that say nothing"),
+        pytest.param("1E-7", "0.0000001", id="no exponent"),
+        pytest.param("1E+2", "100", id="zeros that say something"),
+        pytest.param("0.000", "0", id="nothing"),
+        pytest.param("10", "10", id="ten"),
+    ],
+)
+def test_amounts_are_written_plainly(value: str, text: str) -> None:
+    """As a person would write them."""
+    assert plain(Decimal(value)) == text
+
+
+def test_nothing_known_to_be_used_is_the_reason_for_no_cost() -> None:
+    """Null, never zero, and it says why."""
+    details = details_of(None, None)
+
+    assert (details["total"], details["source"], details["reason"]) == (None, None, NO_USAGE)
 
 
 def test_an_unpriced_attempt_makes_the_total_unknown() -> None:
-    """A sum that leaves an attempt out would be too low: null, with the reason."""
-    details = total_cost([price("0.5")], unpriced=True)
+    """A sum that leaves an attempt out would be too low: null, with that attempt's reason."""
+    details = details_of(price("0.5"), Unpriced("unknown_model"))
 
-    assert details is not None
-    assert (details["total"], details["source"], details["reason"]) == (None, None, "unpriced")
-    CostDetails.model_validate(details)
+    assert (details["total"], details["source"], details["reason"]) == (None, None, "unknown_model")
+
+
+def test_an_attempt_that_used_nothing_costs_nothing() -> None:
+    """It failed before it began."""
+    details = details_of(None, price("0.5"))
+
+    assert (details["total"], details["reason"]) == ("0.5", None)
 
 
 def test_totals_are_exact_and_plain() -> None:
     """Tenths add up to tenths, and small amounts are written without an exponent."""
-    details = total_cost([price("0.1"), price("0.2"), price("1E-7")], unpriced=False)
+    details = details_of(price("0.1"), price("0.2"), price("1E-7"))
 
-    assert details is not None
     assert (details["total"], details["source"], details["input"]) == ("0.3000001", "gateway", None)
-    CostDetails.model_validate(details)
 
 
 def test_parts_are_summed_where_every_attempt_has_them() -> None:
     """Input and output of several attempts add up to their total."""
-    parts = [price("0.3", "provider", "0.1", "0.2"), price("0.7", "provider", "0.3", "0.4")]
+    details = details_of(price("0.3", "provider", "0.1", "0.2"), price("0.7", "provider", "0.3", "0.4"))
 
-    details = total_cost(parts, unpriced=False)
-
-    assert details is not None
-    assert (details["input"], details["output"], details["total"]) == ("0.4", "0.6", "1.0")
+    assert (details["input"], details["output"], details["total"]) == ("0.4", "0.6", "1")
     assert details["source"] == "provider"
-    CostDetails.model_validate(details)
 
 
-def test_the_gateway_answers_for_a_mixed_sum() -> None:
-    """Where attempts were priced by different sources, the sum is the gateway's to explain."""
-    details = total_cost([price("0.3", "provider", "0.1", "0.2"), price("0.5")], unpriced=False)
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (("gateway", "provider"), "provider"),
+        (("catalog", "gateway"), "catalog"),
+        (("overlay", "provider"), "overlay"),
+        (("overlay", "catalog"), "catalog"),
+    ],
+)
+def test_a_sum_is_as_certain_as_the_least_certain_of_its_parts(sources: tuple[str, str], expected: str) -> None:
+    """An estimate from a list is never sold as a figure of the gateway."""
+    details = details_of(*(price("0.1", source) for source in sources))
 
-    assert details is not None
-    assert (details["input"], details["output"], details["total"], details["source"]) == (None, None, "0.8", "gateway")
-    CostDetails.model_validate(details)
+    assert (details["source"], details["input"], details["total"]) == (expected, None, "0.2")
+
+
+def test_a_sum_names_every_price_that_is_in_it() -> None:
+    """Each once, in the order of the attempts; the first reason stays."""
+    first = price("1", "catalog")._replace(price_id="openai/gpt-4o", price_version="0.2.3", price_hash="aa")
+    second = price("2", "overlay")._replace(price_id="openai/gpt-5", price_hash="bb", reason="gateway_zero")
+
+    details = details_of(first, first, second)
+
+    assert details["price_id"] == "openai/gpt-4o, openai/gpt-5"
+    assert (details["price_version"], details["price_hash"]) == ("0.2.3", "aa, bb")
+    assert details["reason"] == "gateway_zero"

@@ -36,12 +36,7 @@ def test_unknown_usage_and_cost_are_null() -> None:
     """Never zeros (SYMPTOMS 4)."""
     record = fold(chat(0, "a", finish="stop"))
 
-    assert (record["token_usage"], record["usage_source"], record["cost"], record["cost_details"]) == (
-        None,
-        None,
-        None,
-        None,
-    )
+    assert (record["token_usage"], record["usage_source"], cost(record)) == (None, None, (None, None, "no_usage"))
 
 
 def test_usage_without_a_price_says_so() -> None:
@@ -51,7 +46,7 @@ def test_usage_without_a_price_says_so() -> None:
     assert (record["token_usage"], record["usage_source"], cost(record)) == (
         USAGE,
         "provider",
-        (None, None, "unpriced"),
+        (None, None, "no_price_list"),
     )
 
 
@@ -150,7 +145,7 @@ def test_an_unpriced_attempt_makes_the_cost_unknown() -> None:
     """A sum that leaves one out would be too low."""
     record = fold(*two_attempts(cost=None))
 
-    assert cost(record) == (None, None, "unpriced")
+    assert cost(record) == (None, None, "no_price_list")
     assert [each["cost"] for each in record["attempts"]] == [0.1, None]
 
 

@@ -53,12 +53,14 @@ class TestRefusals:
             ("STREAMLEDGER_PORT", "tcp://10.0.0.1:80"),
             ("STREAMLEDGER_WEB_PORT_80_TCP_ADDR", "10.0.0.1"),
             ("STREAMLEDGER_CACHE", "/cache"),
+            ("STREAMLEDGER_RECORDINGS", "/recordings"),
+            ("STREAMLEDGER_CASES", "/cases"),
         ],
     )
     def test_variables_that_are_not_meant_as_settings_are_left_alone(
         self, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
     ) -> None:
-        """Kubernetes puts its service variables into every pod; the broker's cache has a variable of its own."""
+        """Kubernetes puts its service variables into every pod; the broker's cache and test data have variables too."""
         monkeypatch.setenv(variable, value)
 
         assert load().settings == Settings()

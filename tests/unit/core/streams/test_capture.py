@@ -110,6 +110,17 @@ def test_an_event_keeps_its_place() -> None:
     }
 
 
+def test_an_item_keeps_what_its_action_was() -> None:
+    """A search is billed, looking at a page is not; neither what was searched nor where stays."""
+    item = {"id": "w", "type": "web_search_call", "status": "completed"}
+
+    assert bare("responses", {"item": {**item, "action": {"type": "search", "query": "SECRET"}}})["item"] == {
+        **item,
+        "action": {"type": "search"},
+    }
+    assert bare("responses", {"item": {**item, "action": "SECRET"}})["item"] == item
+
+
 def test_an_error_event_keeps_its_words() -> None:
     """CONTRACT §5 G7: an error is not content."""
     error = {"type": "error", "code": "q", "message": "quota", "param": "p"}

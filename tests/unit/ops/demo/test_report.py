@@ -34,7 +34,8 @@ KILL = Accident(
 @pytest.fixture(autouse=True)
 def _a_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line has the version of the installed distribution."""
-    monkeypatch.setattr(metadata, "version", lambda _: "1.2.3")
+    installed = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "1.2.3" if name == "streamledger" else installed(name))
 
 
 def outcome(
@@ -65,6 +66,10 @@ def test_the_text_has_the_figures_of_the_run() -> None:
         "next record 3.0 s after the kill"
     )
     assert lines[3] == "  3 ledger    60 records from 60 requests      duplicates dropped 180   gaps found 1"
+    assert lines[4] == (
+        "  4 cost      41 stated by gateway or provider   17 by list price (1 where the gateway said 0)   "
+        "2 unpriced: no_usage 2"
+    )
     assert any(line.startswith("  total ") and "55 ok  4 incomplete  1 error" in line for line in lines)
     assert any("60/60 equal    lost 0   double 0" in line for line in lines)
 
@@ -111,6 +116,8 @@ def test_right_records_pass_and_json_says_the_same() -> None:
         "restore_seconds": 0.414,
         "silence_seconds": 2.96,
     }
+    assert found["cost_sources"] == {"gateway": 38, "provider": 3, "catalog": 17}
+    assert found["unpriced"] == {"no_usage": 2}
     assert found["complaints"] == []
 
 

@@ -41,6 +41,18 @@ def test_plain_fields_are_shown_as_they_are() -> None:
     assert set(PLAIN) <= set(RECORD_FIELDS)
 
 
+def test_a_cost_says_who_stated_it() -> None:
+    """And what was overruled; of a cost that is null only that it is."""
+    details = {"source": "catalog", "reason": "gateway_zero"}
+
+    assert view(record(cost=0.1, cost_details=details)) == {
+        "cost": 0.1,
+        "cost_source": "catalog",
+        "cost_reason": "gateway_zero",
+    }
+    assert view(record(cost_details={"source": None, "reason": "no_usage"})) == {}
+
+
 def test_messages_and_calls_are_shown_flat() -> None:
     """What a person would look for in an answer."""
     call = {"index": 0, "type": "function", "id": "c1", "function": {"name": "f", "arguments": "{}"}}
