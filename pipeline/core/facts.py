@@ -21,6 +21,8 @@ from pipeline.core.usage import llm_usage
 from schemas.chunk import Chunk, StreamType
 
 _CHAT = (StreamType.CHAT, StreamType.TEXT)
+_USAGE_PLACES = ("usage", "response", "x_groq")
+"""Fields of payloads that may hold a usage."""
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ def _usage(chunks: Sequence[Any], stream_type: str) -> tuple[dict[str, Any] | No
         payload = chunk.response
         if chunk.error is not None:
             usage, odd = llm_usage(StreamType.CHAT, _billed(chunk.error))
-        elif getattr(payload, "usage", None) is None and getattr(payload, "response", None) is None:
+        elif all(getattr(payload, name, None) is None for name in _USAGE_PLACES):
             continue
         else:
             usage, odd = llm_usage(stream_type, payload)

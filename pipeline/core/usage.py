@@ -76,7 +76,7 @@ def llm_usage(stream_type: str, response: Any) -> tuple[Json | None, int]:
     if stream_type == StreamType.RESPONSES:
         raw = None if response.response is None else response.response.get("usage")
     else:
-        raw = response.usage
+        raw = (getattr(response, "x_groq", None) or {}).get("usage") if response.usage is None else response.usage
     if raw is None:
         return None, 0
     if not isinstance(raw, dict):

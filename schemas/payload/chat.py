@@ -20,6 +20,8 @@ class ToolCallDelta(Model):
     type: str | None = None
     id: str | None = None
     function: FunctionDelta | None = None
+    extra_content: JsonObject | None = None
+    """The provider's own beside the call, such as the signature of the thought that led to it."""
 
 
 class ReasoningDetail(Model):
@@ -41,6 +43,8 @@ class AudioDelta(Model):
     data: Base64 | None = None
     expires_at: Integer | None = None
     transcript: str | None = None
+    mime_type: str | None = None
+    """What the bytes are where the caller could not choose it, such as audio/L16;rate=24000."""
 
 
 class ChatDelta(Model):
@@ -55,6 +59,12 @@ class ChatDelta(Model):
     tool_calls: list[ToolCallDelta] | None = None
     annotations: list[JsonObject] | None = None
     audio: AudioDelta | None = None
+    images: list[JsonObject] | None = None
+    """Pictures, each whole, in the form of content parts: {type: image_url, image_url: {url}}."""
+    provider_items: list[JsonObject] | None = None
+    """What the provider ran or added by itself, as it wrote it: calls of its own tools, their results, code, files."""
+    extra_content: JsonObject | None = None
+    """The provider's own beside the message."""
 
 
 class ChatChoice(Model):
@@ -65,6 +75,8 @@ class ChatChoice(Model):
     text: str | None = None
     finish_reason: str | None = None
     logprobs: JsonObject | None = None
+    stop_details: JsonObject | None = None
+    """Why it stopped, in the provider's own words; read beside a finish_reason."""
 
 
 class ChatResponse(Model):
@@ -79,3 +91,11 @@ class ChatResponse(Model):
     usage: JsonObject | None = None
     error: Json = None
     extra_fields: ExtraFields | None = None
+    provider: str | None = None
+    """Who served the request behind a gateway of gateways."""
+    citations: list[Json] | None = None
+    search_results: list[JsonObject] | None = None
+    images: list[JsonObject] | None = None
+    videos: list[JsonObject] | None = None
+    x_groq: JsonObject | None = None
+    """Where Groq writes usage and errors of a stream."""

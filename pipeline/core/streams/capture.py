@@ -25,8 +25,10 @@ from schemas.payload import (
 
 _DELTA: Final = (
     *("content", "refusal", "reasoning", "reasoning_content", "reasoning_details"),
-    *("tool_calls", "annotations", "audio"),
+    *("tool_calls", "annotations", "audio", "images", "provider_items", "extra_content"),
 )
+_BESIDE: Final = ("citations", "search_results", "images", "videos")
+_GROQ_KEPT: Final = ("id", "usage", "error")
 _EVENT: Final = (
     *("delta", "text", "refusal", "arguments", "input", "command", "diff", "output", "name"),
     *("signature", "annotation", "logprobs"),
@@ -42,13 +44,15 @@ def _bare_chat(response: ChatResponse) -> ChatResponse:
     bare = copy(response)
     if response.choices is not None:
         bare.choices = [_bare_choice(choice) for choice in response.choices]
+    _clear(bare, _BESIDE)
+    bare.x_groq = _only(response.x_groq, _GROQ_KEPT)
     bare.extra_fields = _bare_extra(response.extra_fields)
     return bare
 
 
 def _bare_choice(choice: ChatChoice) -> ChatChoice:
     bare = copy(choice)
-    bare.text = bare.logprobs = None
+    bare.text = bare.logprobs = bare.stop_details = None
     if choice.delta is not None:
         delta: ChatDelta = copy(choice.delta)
         _clear(delta, _DELTA)
