@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from pipeline.ingest.event import Event, Line
 from pipeline.ingest.leaf import Payload
-from pipeline.ingest.sse import Event, Line, events
+from pipeline.ingest.sse import events
 
 _DONE: Final = "[DONE]"
 
