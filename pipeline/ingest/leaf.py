@@ -19,8 +19,8 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """The value if it is an integer from 0 on (true and false are none)."""
-    return value if type(value) is int and value >= 0 else None
+    """The value if it is an integer from 0 on that the contract takes (true and false are none)."""
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
 def mapping(value: object) -> Payload:

@@ -30,20 +30,28 @@ def test_a_whole_stream_becomes_chunks_in_order() -> None:
 
 
 def test_content_in_blocks_becomes_content_and_reasoning() -> None:
-    """Mistral's thinking models send lists; references have no place in WIRE §5."""
+    """Mistral's thinking models send lists; references become annotations, blocks nobody knows items."""
     blocks = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "let "}, {"type": "text", "text": "me"}]},
         {"type": "thinking", "thinking": " see"},
         {"type": "text", "text": "It "},
         {"type": "reference", "reference_ids": [1]},
         {"type": "text", "text": "is"},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+        {"type": "audio", "x": 1},
         "odd",
     ]
 
-    assert delta_of({"content": blocks}) == {"content": "It is", "reasoning": "let me see"}
+    assert delta_of({"content": blocks, "annotations": [{"type": "a"}]}) == {
+        "content": "It is",
+        "reasoning": "let me see",
+        "annotations": [{"type": "a"}, {"type": "reference", "reference_ids": [1]}],
+        "images": [{"type": "image_url", "image_url": {"url": "data:,"}}],
+        "provider_items": [{"type": "audio", "x": 1}],
+    }
 
 
-@pytest.mark.parametrize("blocks", [[], [{"type": "reference"}], [{"type": "text", "text": 7}], [{"type": "thinking"}]])
+@pytest.mark.parametrize("blocks", [[], ["odd"], [{"type": "text", "text": 7}], [{"type": "thinking"}]])
 def test_blocks_without_text_leave_content_null(blocks: list[Payload]) -> None:
     """No text is null, never an empty string of our own (S-CHAT-3)."""
     assert delta_of({"content": blocks}) == {"content": None}
