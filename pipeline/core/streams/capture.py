@@ -31,7 +31,7 @@ _BESIDE: Final = ("citations", "search_results", "images", "videos")
 _GROQ_KEPT: Final = ("id", "usage", "error")
 _EVENT: Final = (
     *("delta", "text", "refusal", "arguments", "input", "command", "diff", "output", "name"),
-    *("signature", "annotation", "logprobs"),
+    *("signature", "annotation", "logprobs", "partial_image_b64", "citations", "search_results", "videos"),
 )
 _ITEM_KEPT: Final = ("id", "type", "status", "role")
 _RESPONSE_KEPT: Final = (
