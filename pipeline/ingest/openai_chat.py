@@ -22,6 +22,8 @@ class ChatStream(ChoiceStream):
         delta = mapping(choice.get("delta"))
         if isinstance(delta.get("content"), list):
             _flatten(delta)
+        if objects(delta.get("executed_tools")):  # tools that Groq ran by itself, with what they found
+            delta["provider_items"] = objects(delta.get("provider_items")) + objects(delta.pop("executed_tools"))
         for call in objects(delta.get("tool_calls")):
             function = mapping(call.get("function"))
             if isinstance(function.get("arguments"), dict | list):

@@ -34,6 +34,8 @@ class ReasoningDetail(Model):
     summary: str | None = None
     signature: str | None = None
     data: str | None = None
+    format: str | None = None
+    """Whose data and signature are, where a gateway says so: they can be sent back only there."""
 
 
 class AudioDelta(Model):

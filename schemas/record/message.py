@@ -37,6 +37,8 @@ class ReasoningDetails(Part):
     text: str | None = None
     signature: str | None = None
     data: str | None = None
+    format: str | None = None
+    """Whose data and signature are, where a gateway says so."""
 
 
 class ChatAudioMessageAudio(Part):

@@ -84,6 +84,19 @@ def test_arguments_that_come_as_an_object_become_its_text() -> None:
     ]
 
 
+def test_tools_that_groq_ran_are_items() -> None:
+    """Its compound models search by themselves; what they found comes in a place that WIRE §5 does not have."""
+    tool = {
+        "index": 0,
+        "type": "search",
+        "arguments": "{}",
+        "search_results": {"results": [{"url": "https://a.example"}]},
+    }
+
+    assert delta_of({"executed_tools": [tool]}) == {"provider_items": [tool]}
+    assert delta_of({"executed_tools": []}) == {"executed_tools": []}
+
+
 def test_a_choice_without_delta_passes() -> None:
     """Azure sends content filter results on choices of their own."""
     payload = {"choices": [{"index": 0, "content_filter_results": {}, "finish_reason": None}]}
