@@ -8,6 +8,7 @@ whatever it refuses is read again by schemas.decode.decode_strict, which decides
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -22,6 +23,9 @@ _BOUNDS: Final = {Ge: "ge", Le: "le", MinLen: "min_length", MaxLen: "max_length"
 _FREE_DEPTH: Final = 6
 """Nesting of free JSON that is checked in compiled code; the type tree doubles with each level, deeper values take the
 strict decoder."""
+
+NOTHING: Final[Mapping[str, Any]] = types.MappingProxyType({})
+"""Empty labels, which all chunks share: a dict for each of them would cost time, and memory while they are held."""
 
 _ODD_FIELDS: Final = [("anomalies", int, 0), ("original", bytes | None, None)]
 _STORED_FIELDS: Final = [("said", int | None, None)]
@@ -95,8 +99,8 @@ class Compiler:
             annotation = Annotated[annotation, msgspec.Meta(**bounds)]
         if info.is_required():
             return (name, annotation)
-        if info.default_factory is not None:
-            return (name, annotation, msgspec.field(default_factory=info.default_factory))  # type: ignore[arg-type]
+        if info.default_factory is dict:
+            return (name, annotation, NOTHING)
         return (name, annotation, info.default)
 
     def _type(self, annotation: Any) -> Any:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from schemas.anomaly import drop
 from schemas.chunk import CHUNKS, SCHEMA_VERSION, Chunk
-from schemas.compiled import Compiler
+from schemas.compiled import NOTHING, Compiler
 from schemas.leaves import BEYOND, MAX_INTEGER, TOO_DEEP, check_labels, check_request_id, parse_timestamp
 
 NOT_JSON: Final = "not_json"
@@ -104,6 +104,8 @@ def decode(value: bytes) -> Chunk:
             check_request_id(text)
         if chunk.labels:
             check_labels(chunk.labels)
+        else:
+            chunk.labels = NOTHING  # written out or not, no labels are the same
     except (msgspec.MsgspecError, ValueError, IndexError, RecursionError):
         return _compiled(decode_strict(value))
     return chunk  # type: ignore[no-any-return]  # a cast would cost a call for each chunk
@@ -120,6 +122,7 @@ def _compiled(chunk: Chunk) -> Chunk:
     """The struct of a chunk that the strict decoder read."""
     kind = type(chunk)
     fields = {name: getattr(chunk, name) for name in kind.model_fields if name not in ("stream_type", "response")}
+    fields["labels"] = chunk.labels or NOTHING
     if chunk.response is not None:
         struct = _stored.struct(type(chunk.response))
         fields["response"] = msgspec.convert(chunk.response, struct, from_attributes=True)

@@ -18,11 +18,12 @@ from pipeline.ingest import INTERVAL_MS, PROVIDERS, START, chunks_of
 
 
 @click.command(
-    help=f"{COMMANDS['chunks']} FILE is SSE text or one JSON payload a line, `-` for standard input.",
+    help=f"{COMMANDS['chunks']} FILE is SSE text, one JSON payload a line or a JSON array, `-` for standard input.",
     epilog=examples(
         "streamledger chunks --provider openai-chat --request-id r1 stream.sse",
         "curl -sN … | streamledger chunks --provider anthropic-messages --request-id r2 > chunks.jsonl",
         "streamledger chunks --provider openai-responses --request-id r3 stream.sse | streamledger fold",
+        "streamledger chunks --provider openai-chat --vendor groq --request-id r4 stream.sse",
     ),
 )
 @input_argument
@@ -32,6 +33,12 @@ from pipeline.ingest import INTERVAL_MS, PROVIDERS, START, chunks_of
     type=click.Choice(list(PROVIDERS)),
     metavar="P",
     help=f"Format of the recording: {', '.join(PROVIDERS)}.",
+)
+@click.option(
+    "--vendor",
+    metavar="NAME",
+    help="Who sent it, where others speak the format too: "
+    "azure, deepseek, groq, mistral, openrouter, perplexity, vertex, xai … [default: the owner of the format]",
 )
 @click.option("--request-id", required=True, metavar="ID", help="Request that the chunks belong to.")
 @click.option("--model", metavar="M", help="Model, in place of what the payloads say.")
@@ -44,13 +51,21 @@ from pipeline.ingest import INTERVAL_MS, PROVIDERS, START, chunks_of
     metavar="N",
     help="Milliseconds between two chunks.",
 )
-def command(
-    file: BinaryIO, provider: str, request_id: str, model: str | None, start: str | None, interval_ms: int
+def command(  # noqa: PLR0913  one argument for each option
+    file: BinaryIO,
+    *,
+    provider: str,
+    vendor: str | None,
+    request_id: str,
+    model: str | None,
+    start: str | None,
+    interval_ms: int,
 ) -> None:
     """Print the chunks; the last one is final only if the stream ended properly."""
     chunks = chunks_of(
         file,
         provider=provider,
+        vendor=vendor,
         request_id=_checked(request_id),
         model=model,
         start=None if start is None else _instant(start),

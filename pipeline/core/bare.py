@@ -61,6 +61,7 @@ def cuts(whole: Any, without: Any) -> bool:
 def _silence(payload: Any) -> None:
     """Let the errors of a stripped payload, which is a copy, quote nothing."""
     payload.error = without_content(payload.error)
-    inner = getattr(payload, "response", None)
-    if inner is not None and "error" in inner:
-        inner["error"] = without_content(inner["error"])
+    for name in ("response", "x_groq"):
+        inner = getattr(payload, name, None)
+        if inner is not None and "error" in inner:
+            inner["error"] = without_content(inner["error"])

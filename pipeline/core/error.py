@@ -65,7 +65,7 @@ def payload_error(stream_type: str, response: Any) -> tuple[Json | None, int]:
     Returns:
         The error in normal form, or None; and how many of its leaves were dropped.
     """
-    reported = response.error
+    reported = response.error or _groq_error(response)
     if stream_type == StreamType.RESPONSES:
         if response.type == "response.failed":
             reported = (response.response or {}).get("error") or reported or {}
@@ -78,6 +78,16 @@ def payload_error(stream_type: str, response: Any) -> tuple[Json | None, int]:
             return None, 0
         reported = {}
     return bifrost_error(reported)
+
+
+def is_faulty(response: Any) -> bool:
+    """Whether a chat or text completion payload reports an error; Groq writes it under `x_groq`."""
+    return bool(response.error or _groq_error(response))
+
+
+def _groq_error(response: Any) -> Any:
+    own = getattr(response, "x_groq", None)
+    return None if own is None else own.get("error")
 
 
 def is_cancelled(error: Json) -> bool:

@@ -18,6 +18,7 @@ _NAMES: Final = frozenset(
         "id",
         "created",
         "model",
+        "provider",
         "system_fingerprint",
         "index",
         "latency",

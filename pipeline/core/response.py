@@ -22,6 +22,9 @@ _REQUEST_TYPES: Final = {
     StreamType.TRANSCRIPTION: "transcription",
     StreamType.RESPONSES: "responses",
 }
+_SOURCES: Final = ("search_results", "videos", "citations")
+"""Fields that a response has beside its choices (WIRE §5), a record in its message."""
+
 _EXTRA: Final = ("raw_request", "raw_response", "cache_debug")
 _RESPONSES_NAMES: Final = {
     "prompt_tokens": "input_tokens",
@@ -91,7 +94,9 @@ def _chat(record: Json) -> Json:
         {name: choice.get(name) for name in ("index", "finish_reason", "logprobs", "message")}
         for choice in _choices(record)
     ]
-    return _completion(record, "chat.completion", choices)
+    message = record.get("output_message") or {}
+    sources = {name: message[name] for name in _SOURCES if message.get(name)}
+    return _completion(record, "chat.completion", choices) | sources
 
 
 def _text(record: Json) -> Json:

@@ -62,10 +62,11 @@ def chat_signs(chunk: Any) -> Signs:
     if response is None:
         return _MARKER
     choices = response.choices
-    if response.error:
+    if response.error or (response.x_groq is not None and response.x_groq.get("error")):
         return _ERROR
     if not choices:
-        return _NOTHING if response.usage is None else _USAGE
+        bare = response.usage is None and not (response.x_groq or {}).get("usage")
+        return _NOTHING if bare else _USAGE
     if len(choices) == 1:
         choice = choices[0]
         if not choice.index:

@@ -26,6 +26,12 @@ _FINISH: Final = {
 }
 """finish_reason by stop_reason; what is not here passes through."""
 
+_PLAIN: Final = frozenset({"end_turn", "tool_use", "max_tokens"})
+"""Reasons that finish_reason says in full."""
+
+_OF_THE_MESSAGE: Final = ("container", "context_management")
+"""What the provider did for the whole message, kept as its items."""
+
 _OF_THE_REQUEST: Final = ("service_tier", "inference_geo", "speed")
 """Fields that Anthropic reports beside the counts and WIRE §5 has on the chunk."""
 
@@ -39,6 +45,7 @@ class MessageStream(Stream):
         self._id: str | None = None
         self._usage = Usage()
         self._blocks = Blocks()
+        self._given: list[Payload] = []
 
     def feed(self, name: str | None, payload: Payload) -> list[Part]:
         """Translate one event; ping, message_stop and unknown ones give nothing."""
@@ -55,7 +62,7 @@ class MessageStream(Stream):
             case "content_block_stop":
                 return self._delta(self._blocks.stop(_place(payload)))
             case "message_delta":
-                return self._finish(mapping(payload.get("delta")), payload.get("usage"))
+                return self._finish({**payload, **mapping(payload.get("delta"))})
             case "message_stop":
                 self.ended = True
         return []
@@ -69,35 +76,41 @@ class MessageStream(Stream):
         self.name_model(message.get("model"))
         self._id = text(message.get("id")) or self._id
         self._usage.update(message.get("usage"))
-        role = {"role": text(message.get("role")) or "assistant"}
-        parts = [self._chunk([_choice(role)], message.get("container"))]
+        role = {"role": text(message.get("role")) or "assistant", **self._items(message)}
+        parts = [self._chunk([_choice(role)])]
         for place, block in enumerate(objects(message.get("content"))):
             parts += self._delta(self._blocks.start(place, block))
             parts += self._delta(self._blocks.stop(place))
         if text(message.get("stop_reason")):
-            parts.append(self._chunk([_choice({}, message["stop_reason"])]))
+            parts.append(self._chunk([_end({}, message)]))
         return parts
 
     def _delta(self, delta: Payload | None) -> list[Part]:
         return [Part(response=self._base([_choice(delta)]))] if delta else []
 
-    def _finish(self, delta: Payload, usage: object) -> list[Part]:
-        reason = text(delta.get("stop_reason"))
-        if not reason and not mapping(usage):
+    def _finish(self, said: Payload) -> list[Part]:
+        """The end of the message; Anthropic may tell it, and the usage, in several events."""
+        items = self._items(said)
+        if not text(said.get("stop_reason")) and not mapping(said.get("usage")) and not items:
             return []
-        self._usage.update(usage)
-        return [self._chunk([_choice({}, reason)] if reason else [], delta.get("container"))]
+        self._usage.update(said.get("usage"))
+        return [self._chunk([_end(items, said)] if text(said.get("stop_reason")) or items else [])]
+
+    def _items(self, said: Payload) -> Payload:
+        """A delta of what the provider did for the whole message, each thing once."""
+        found = [{"type": name, **mapping(said[name])} for name in _OF_THE_MESSAGE if mapping(said.get(name))]
+        fresh = [item for item in found if item not in self._given]
+        self._given += fresh
+        return {"provider_items": fresh} if fresh else {}
 
     def _base(self, choices: list[Payload]) -> Payload:
         return {"id": self._id, "object": "chat.completion.chunk", "model": self.model, "choices": choices}
 
-    def _chunk(self, choices: list[Payload], container: object = None) -> Part:
+    def _chunk(self, choices: list[Payload]) -> Part:
         """A chunk that carries usage, and what else is said of the whole message."""
-        response = self._base(choices)
-        usage = self._usage.inclusive()
         said = {key: text(self._usage.reported.get(key)) for key in _OF_THE_REQUEST}
-        response |= {key: value for key, value in {**said, "usage": usage, "container": container}.items() if value}
-        return Part(response=response)
+        known = {key: value for key, value in {**said, "usage": self._usage.inclusive()}.items() if value}
+        return Part(response=self._base(choices) | known)
 
 
 def _place(event: Payload) -> int:
@@ -107,3 +120,13 @@ def _place(event: Payload) -> int:
 
 def _choice(delta: Payload, reason: str | None = None) -> Payload:
     return {"index": 0, "delta": delta, "finish_reason": _FINISH.get(reason, reason) if reason else None}
+
+
+def _end(delta: Payload, said: Payload) -> Payload:
+    """A choice that ends, with Anthropic's own words where finish_reason can't say it all."""
+    reason, sequence, details = text(said.get("stop_reason")), said.get("stop_sequence"), said.get("stop_details")
+    choice = _choice(delta, reason)
+    if reason is None or (reason in _PLAIN and sequence is None and not details):
+        return choice
+    words = {"stop_reason": reason, **({} if sequence is None else {"stop_sequence": sequence}), **mapping(details)}
+    return {**choice, "stop_details": words}

@@ -28,8 +28,8 @@ def error_object(payload: Payload) -> Payload:
     return {**said, "message": next((message for message in messages if message), "an error without a message")}
 
 
-def bifrost_error(payload: Payload, provider: str) -> Payload:
-    """The error of an event as BifrostError (WIRE §3).
+def bifrost_error(payload: Payload) -> Payload:
+    """The error of an event as BifrostError (WIRE §3), but for the provider, which the envelope knows.
 
     It has a status code only where the provider wrote one; an error's type is never turned into one.
     """
@@ -43,5 +43,4 @@ def bifrost_error(payload: Payload, provider: str) -> Payload:
         "is_bifrost_error": False,
         **({} if status is None else {"status_code": status}),
         "error": error,
-        "extra_fields": {"provider": provider},
     }

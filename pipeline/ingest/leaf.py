@@ -5,6 +5,8 @@ Owns the type of a payload and the rule for numbers that the contract refuses. I
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 from schemas.leaves import MAX_INTEGER
@@ -19,8 +21,8 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """The value if it is an integer from 0 on (true and false are none)."""
-    return value if type(value) is int and value >= 0 else None
+    """The value if it is an integer from 0 on that the contract takes (true and false are none)."""
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
 def mapping(value: object) -> Payload:
@@ -31,6 +33,21 @@ def mapping(value: object) -> Payload:
 def objects(value: object) -> list[Payload]:
     """The objects of a list; nothing of anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def load(text: str) -> Any:
+    """A JSON value; what only NaN or an infinity could stand for stays text, since CONTRACT §1 refuses them.
+
+    Raises:
+        ValueError: not JSON, or a number of absurd length.
+        RecursionError: nested too deeply.
+    """
+    return json.loads(text, parse_float=_number, parse_constant=str)
+
+
+def _number(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else text
 
 
 def contain(payload: Payload) -> Payload:

@@ -7,12 +7,12 @@ the repair of recordings that lost the blank lines between their events. Imports
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pipeline.ingest.leaf import Payload
-from pipeline.ingest.sse import Event, Line, events
+from pipeline.ingest.event import Event, Line
+from pipeline.ingest.leaf import Payload, load
+from pipeline.ingest.sse import events
 
 _DONE: Final = "[DONE]"
 
@@ -75,15 +75,9 @@ def _decode(name: str | None, line: int, text: str) -> Message | Fault:
     if text.strip() == _DONE:
         return Message(name, None)
     try:
-        payload = json.loads(text, parse_float=_number, parse_constant=str)
+        payload = load(text)
     except json.JSONDecodeError as error:
         return Fault(line, f"not JSON: {error.msg} at character {error.pos}", cut=False)
     except (ValueError, RecursionError):
         return Fault(line, "not JSON that can be read: nested too deeply, or a number of absurd length", cut=False)
     return Message(name, payload) if isinstance(payload, dict) else Fault(line, "not a JSON object", cut=False)
-
-
-def _number(text: str) -> float | str:
-    """A number; what only infinity could stand for stays text, as NaN and Infinity do: CONTRACT §1 refuses them."""
-    value = float(text)
-    return value if math.isfinite(value) else text

@@ -2,13 +2,14 @@
 
 Most pass through as they are: aliases (reasoning_content), usage-only and Azure's choice-less chunks are the fold's
 business. Brought into shape here: content in blocks (Mistral) and tool arguments that come as an object. Imports this
-room only.
+room, and the core for what blocks are.
 """
 
 from __future__ import annotations
 
 import json
 
+from pipeline.core.streams.blocks import read_blocks
 from pipeline.ingest.choices import ChoiceStream
 from pipeline.ingest.leaf import Payload, mapping, objects
 
@@ -21,6 +22,8 @@ class ChatStream(ChoiceStream):
         delta = mapping(choice.get("delta"))
         if isinstance(delta.get("content"), list):
             _flatten(delta)
+        if objects(delta.get("executed_tools")):  # tools that Groq ran by itself, with what they found
+            delta["provider_items"] = objects(delta.get("provider_items")) + objects(delta.pop("executed_tools"))
         for call in objects(delta.get("tool_calls")):
             function = mapping(call.get("function"))
             if isinstance(function.get("arguments"), dict | list):
@@ -28,17 +31,13 @@ class ChatStream(ChoiceStream):
 
 
 def _flatten(delta: Payload) -> None:
-    """Blocks of text become content, blocks of thinking reasoning, unless the delta has its reasoning elsewhere too."""
-    blocks = objects(delta["content"])
-    delta["content"] = _join([block for block in blocks if block.get("type") == "text"]) or None
-    thinking = "".join(
-        block["thinking"] if isinstance(block.get("thinking"), str) else _join(objects(block.get("thinking")))
-        for block in blocks
-        if block.get("type") == "thinking"
-    )
+    """Blocks of text become content, those of thinking reasoning, unless the delta has its reasoning elsewhere too."""
+    said = read_blocks(delta["content"])
+    delta["content"] = "".join(said.texts) or None
+    thinking = "".join(said.thoughts)
     if thinking and not delta.get("reasoning") and not delta.get("reasoning_content"):
         delta["reasoning"] = thinking
-
-
-def _join(blocks: list[Payload]) -> str:
-    return "".join(block["text"] for block in blocks if isinstance(block.get("text"), str))
+    kept = {"annotations": said.annotations, "images": said.images, "provider_items": said.others}
+    for name, blocks in kept.items():
+        if blocks:
+            delta[name] = objects(delta.get(name)) + blocks

@@ -31,7 +31,7 @@ class ImageStream(Stream):
         """Translate one event; what is neither of an image nor an error (keep-alives) gives nothing."""
         if is_error(name, payload):
             self.ended = True
-            return [Part(error=bifrost_error(payload, "openai"), failed=True, image_index=self._next)]
+            return [Part(error=bifrost_error(payload), failed=True, image_index=self._next)]
         kind = text(payload.get("type")) or name or ""
         if not kind.startswith(_KINDS):
             return []

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.errors import UsageError
 from pipeline.ingest.anthropic_messages import MessageStream
 from pipeline.ingest.format import Format
+from pipeline.ingest.gemini import GeminiStream
 from pipeline.ingest.openai_chat import ChatStream
 from pipeline.ingest.openai_completions import CompletionStream
 from pipeline.ingest.openai_images import ImageStream
@@ -28,6 +29,7 @@ PROVIDERS: Final[Mapping[str, Format]] = {
     "openai-transcription": Format("openai", StreamType.TRANSCRIPTION, TranscriptionStream),
     "openai-images": Format("openai", StreamType.IMAGE, ImageStream),
     "anthropic-messages": Format("anthropic", StreamType.CHAT, MessageStream),
+    "gemini": Format("gemini", StreamType.CHAT, GeminiStream),
 }
 
 

@@ -6,12 +6,13 @@ iterable of lines and no clock. Imports this room and `pipeline.errors`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pipeline.errors import UsageError
-from pipeline.ingest.envelope import Envelope
+from pipeline.ingest.envelope import Envelope, Origin
 from pipeline.ingest.format import Part, Stream
 from pipeline.ingest.messages import Fault, Message, messages
 from pipeline.ingest.providers import provider_format
@@ -21,6 +22,9 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 INTERVAL_MS: Final = 50
 """Time between chunks unless told otherwise; a round number, so that nobody takes it for measured."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names of providers as gateways write them."""
 
 
 def refuse(fault: Fault) -> None:
@@ -41,6 +45,7 @@ def chunks_of(  # noqa: PLR0913  one keyword for each option of the command
     *,
     provider: str,
     request_id: str,
+    vendor: str | None = None,
     model: str | None = None,
     start: datetime | None = None,
     interval_ms: int = INTERVAL_MS,
@@ -54,7 +59,8 @@ def chunks_of(  # noqa: PLR0913  one keyword for each option of the command
 
     Args:
         lines: The recording: its lines (a file opened as binary will do) or its whole text; SSE or one payload a line.
-        provider: A name in PROVIDERS.
+        provider: A name in PROVIDERS: the format of the recording.
+        vendor: Who sent it, where that is not the owner of the format: `provider` of every chunk.
         request_id: Of every chunk; not checked here.
         model: Of every chunk, in place of what the payloads say.
         start: When the request was sent; chunk i was seen (i + 1) intervals later.
@@ -65,8 +71,8 @@ def chunks_of(  # noqa: PLR0913  one keyword for each option of the command
         Chunks as JSON objects. Strings may hold lone surrogates, as escapes in a recording may: write them as ASCII.
 
     Raises:
-        UsageError: unknown provider, a start without zone, a negative interval. While reading: what `report` raises,
-            and a recording in which there is no event of a stream.
+        UsageError: unknown provider, a vendor that is no name, a start without zone, a negative interval. While
+            reading: what `report` raises, and a recording in which there is no event of a stream.
     """
     form = provider_format(provider)
     moment = START if start is None else start
@@ -74,7 +80,10 @@ def chunks_of(  # noqa: PLR0913  one keyword for each option of the command
         raise UsageError("the start has no time zone", hint="write it like 2026-01-01T00:00:00Z")
     if interval_ms < 0:
         raise UsageError("the interval is negative", hint="give milliseconds from 0 on")
-    envelope = Envelope(form, request_id, model, moment.astimezone(UTC), timedelta(milliseconds=interval_ms))
+    if vendor is not None and not _NAME.fullmatch(vendor):
+        raise UsageError(f"{vendor!r} is no name of a vendor", hint="write it like groq or x.ai")
+    origin = Origin(request_id, form.stream_type, vendor or form.provider, model)
+    envelope = Envelope(origin, moment.astimezone(UTC), timedelta(milliseconds=interval_ms))
     return _Translation(form.open(), envelope, report).chunks(messages(lines))
 
 

@@ -1,32 +1,22 @@
-"""Text of a recording → events: server-sent events (WHATWG HTML §9.2) or JSON lines, told apart by the first line.
+"""Text of a recording → events: server-sent events (WHATWG HTML §9.2) or JSON, told apart by the first line.
 
-Owns framing only: what the data means is the business of `messages`. Kinder than the standard in one place: an event
-that the end of the text cuts off before its blank line is still given out. Imports the standard library only.
+JSON is one object a line, or an array or objects that span lines. Owns framing only: what the data means is the
+business of `messages`. Kinder than the standard in one place: an event that the end of the text cuts off before its
+blank line is still given out. Imports this room's events only.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final
+
+from pipeline.ingest.event import Event, Line
+from pipeline.ingest.values import spanning_objects
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 """Not str.splitlines: that also breaks at U+2028, U+0085 and others, which JSON strings may hold unescaped."""
-
-
-class Line(NamedTuple):
-    """A line of the recording, numbered from 1."""
-
-    number: int
-    text: str
-
-
-class Event(NamedTuple):
-    """One event: its `event:` name, if it has one, and its data lines."""
-
-    name: str | None
-    data: list[Line]
 
 
 def events(lines: Iterable[str | bytes] | str | bytes) -> Iterator[Event]:
@@ -39,8 +29,14 @@ def events(lines: Iterable[str | bytes] | str | bytes) -> Iterator[Event]:
     numbered = _numbered([lines] if isinstance(lines, str | bytes) else lines)
     for first in numbered:
         if first.text.strip():
-            read = _json_lines if first.text.lstrip().startswith("{") else _server_sent
-            yield from read(chain([first], numbered))
+            yield from _reader(first.text.strip())(chain([first], numbered))
+
+
+def _reader(first: str) -> Callable[[Iterable[Line]], Iterator[Event]]:
+    """How to read a recording that begins so: line by line if possible, for then a broken line costs only itself."""
+    if first.startswith("[") or first == "{":
+        return spanning_objects
+    return _json_lines if first.startswith("{") else _server_sent
 
 
 def _numbered(lines: Iterable[str | bytes]) -> Iterator[Line]:

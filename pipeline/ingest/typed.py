@@ -22,7 +22,7 @@ class TypedStream(Stream):
         """Translate one event."""
         if is_error(name, payload):
             self.ended = True
-            return [Part(error=bifrost_error(payload, "openai"), failed=True)]
+            return [Part(error=bifrost_error(payload), failed=True)]
         kind = text(payload.get("type")) or name
         if kind:
             payload["type"] = kind

@@ -20,6 +20,8 @@ class ToolCallDelta(Model):
     type: str | None = None
     id: str | None = None
     function: FunctionDelta | None = None
+    extra_content: JsonObject | None = None
+    """The provider's own beside the call, such as the signature of the thought that led to it."""
 
 
 class ReasoningDetail(Model):
@@ -32,6 +34,8 @@ class ReasoningDetail(Model):
     summary: str | None = None
     signature: str | None = None
     data: str | None = None
+    format: str | None = None
+    """Whose data and signature are, where a gateway says so: they can be sent back only there."""
 
 
 class AudioDelta(Model):
@@ -41,6 +45,8 @@ class AudioDelta(Model):
     data: Base64 | None = None
     expires_at: Integer | None = None
     transcript: str | None = None
+    mime_type: str | None = None
+    """What the bytes are where the caller could not choose it, such as audio/L16;rate=24000."""
 
 
 class ChatDelta(Model):
@@ -55,6 +61,12 @@ class ChatDelta(Model):
     tool_calls: list[ToolCallDelta] | None = None
     annotations: list[JsonObject] | None = None
     audio: AudioDelta | None = None
+    images: list[JsonObject] | None = None
+    """Pictures, each whole, in the form of content parts: {type: image_url, image_url: {url}}."""
+    provider_items: list[JsonObject] | None = None
+    """What the provider ran or added by itself, as it wrote it: calls of its own tools, their results, code, files."""
+    extra_content: JsonObject | None = None
+    """The provider's own beside the message."""
 
 
 class ChatChoice(Model):
@@ -65,6 +77,8 @@ class ChatChoice(Model):
     text: str | None = None
     finish_reason: str | None = None
     logprobs: JsonObject | None = None
+    stop_details: JsonObject | None = None
+    """Why it stopped, in the provider's own words; read beside a finish_reason."""
 
 
 class ChatResponse(Model):
@@ -77,6 +91,13 @@ class ChatResponse(Model):
     system_fingerprint: str | None = None
     choices: list[ChatChoice] | None = None
     usage: JsonObject | None = None
-    x_groq: JsonObject | None = None
     error: Json = None
     extra_fields: ExtraFields | None = None
+    provider: str | None = None
+    """Who served the request behind a gateway of gateways."""
+    citations: list[Json] | None = None
+    search_results: list[JsonObject] | None = None
+    images: list[JsonObject] | None = None
+    videos: list[JsonObject] | None = None
+    x_groq: JsonObject | None = None
+    """Where Groq writes usage and errors of a stream."""

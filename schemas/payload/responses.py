@@ -35,5 +35,10 @@ class ResponsesEvent(Model):
     item: JsonObject | None = None
     part: JsonObject | None = None
     response: JsonObject | None = None
+    partial_image_b64: str | None = None
+    partial_image_index: Integer | None = None
+    citations: list[Json] | None = None
+    search_results: list[JsonObject] | None = None
+    videos: list[JsonObject] | None = None
     error: Json = None
     extra_fields: ExtraFields | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.leaves import Integer, JsonObject
+from schemas.leaves import Integer, Json, JsonObject
 from schemas.record.part import Lenient, Part
 
 ResponsesMessage = JsonObject
@@ -23,6 +23,8 @@ class ChatAssistantMessageToolCall(Part):
     type: str | None = None
     id: str | None = None
     function: ToolCallFunction
+    extra_content: JsonObject | None = None
+    """The provider's own beside the call, such as the signature of the thought that led to it."""
 
 
 class ReasoningDetails(Part):
@@ -35,6 +37,8 @@ class ReasoningDetails(Part):
     text: str | None = None
     signature: str | None = None
     data: str | None = None
+    format: str | None = None
+    """Whose data and signature are, where a gateway says so."""
 
 
 class ChatAudioMessageAudio(Part):
@@ -44,10 +48,15 @@ class ChatAudioMessageAudio(Part):
     data: str | None = None
     expires_at: Integer | None = None
     transcript: str | None = None
+    mime_type: str | None = None
+    """What the bytes are, where the provider says so."""
 
 
 class ChatMessage(Part):
-    """The accumulated message of one choice (S-CHAT-1 to S-CHAT-12)."""
+    """The accumulated message of one choice (S-CHAT-1 to S-CHAT-12).
+
+    From `images` on a field is there only if the provider sent something for it.
+    """
 
     name: str | None = None
     role: str
@@ -58,6 +67,23 @@ class ChatMessage(Part):
     reasoning_details: list[ReasoningDetails] | None = None
     annotations: list[JsonObject] | None = None
     tool_calls: list[ChatAssistantMessageToolCall] | None = None
+    images: list[JsonObject] | None = None
+    """Pictures that the model made, in the form of content parts."""
+    provider_items: list[JsonObject] | None = None
+    """What the provider ran or added by itself, in order, as it wrote it: calls of its own tools, their results, code,
+    files.  Calls that the caller has to run are in tool_calls."""
+    extra_content: JsonObject | None = None
+    """The provider's own beside the message."""
+    stop_details: JsonObject | None = None
+    """Why it stopped, in the provider's own words: the stop sequence, the category of a refusal, its own reason."""
+    citations: list[Json] | None = None
+    """Sources in the order in which the text counts them, as far as they are no annotations."""
+    search_results: list[JsonObject] | None = None
+    search_images: list[JsonObject] | None = None
+    """Pictures that a search found."""
+    videos: list[JsonObject] | None = None
+    upstream_provider: str | None = None
+    """Who served the request, where the provider is itself a gateway."""
 
 
 class LogProbs(Part):

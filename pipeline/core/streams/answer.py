@@ -8,9 +8,10 @@ from __future__ import annotations
 from base64 import b64encode
 
 from pipeline.core.output import Json
-from pipeline.core.streams.calls import ToolCalls
+from pipeline.core.streams.blocks import read_blocks
+from pipeline.core.streams.calls import ToolCalls, merged
 from pipeline.core.streams.thoughts import Thoughts
-from schemas.payload import AudioDelta, ChatDelta
+from schemas.payload import AudioDelta, ChatChoice, ChatDelta
 
 _ROLE = "assistant"
 
@@ -18,11 +19,12 @@ _ROLE = "assistant"
 class _Audio:
     """Spoken output: bytes are joined before they are encoded, because every fragment was padded by itself."""
 
-    __slots__ = ("data", "expires_at", "id", "transcript")
+    __slots__ = ("data", "expires_at", "id", "mime_type", "transcript")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.expires_at: int | None = None
+        self.mime_type: str | None = None
         self.data: list[bytes] = []
         self.transcript: list[str] = []
 
@@ -31,6 +33,8 @@ class _Audio:
             self.id = delta.id
         if delta.expires_at:
             self.expires_at = delta.expires_at
+        if delta.mime_type:
+            self.mime_type = delta.mime_type
         if delta.data:
             self.data.append(delta.data)
         if delta.transcript:
@@ -43,6 +47,7 @@ class _Audio:
             "data": b64encode(b"".join(self.data)).decode() or None,
             "expires_at": self.expires_at,
             "transcript": "".join(self.transcript) or None,
+            "mime_type": self.mime_type,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -55,14 +60,18 @@ class Answer:
         "audio",
         "calls",
         "content",
+        "extra_content",
         "finish_reason",
+        "images",
         "index",
         "logprobs",
         "odd",
+        "provider_items",
         "reasoning",
         "refusal",
         "role",
         "seen",
+        "stop_details",
         "thoughts",
     )
 
@@ -78,6 +87,10 @@ class Answer:
         self.calls: ToolCalls | None = None
         self.audio: _Audio | None = None
         self.annotations: list[Json] = []
+        self.images: list[Json] = []
+        self.provider_items: list[Json] = []
+        self.extra_content: Json | None = None
+        self.stop_details: Json | None = None
         self.finish_reason: str | None = None
         self.logprobs: Json | None = None
         self.odd = 0
@@ -102,8 +115,20 @@ class Answer:
                 self.audio = _Audio()
             found |= self.audio.add(delta.audio)
         if delta.annotations:
-            self.annotations.extend(delta.annotations)
+            self.annotations += delta.annotations
+        if delta.images:
+            self.images += delta.images
+            found = True
+        if delta.provider_items:
+            self.provider_items += delta.provider_items
+        if delta.extra_content:
+            self.extra_content = merged(self.extra_content, delta.extra_content)
         return found
+
+    def finish(self, choice: ChatChoice) -> None:
+        """Note why the choice ended, unchanged (S-FIN-1); the last word counts."""
+        self.finish_reason = choice.finish_reason
+        self.stop_details = choice.stop_details or self.stop_details
 
     def log(self, logprobs: Json) -> None:
         """Append the content and refusal lists of a chat chunk (S-CHAT-11)."""
@@ -123,40 +148,33 @@ class Answer:
             "audio": self.audio.render() if self.audio is not None else None,
             "reasoning": "".join(self.reasoning) or None,
             "reasoning_details": self.thoughts.render() if self.thoughts is not None else None,
-            "annotations": self.annotations or None,
+            "annotations": self.annotations,
             "tool_calls": self.calls.render() if self.calls is not None else None,
+            "images": self.images,
+            "provider_items": self.provider_items,
+            "extra_content": self.extra_content,
+            "stop_details": self.stop_details,
         }
         message: Json = {"role": self.role, "content": "".join(self.content) or None}
         message.update((name, value) for name, value in fields.items() if value)
         return message
 
     def _say(self, content: str | list[Json]) -> bool:
-        """Content as text or as blocks: {text} is said, {thinking} is thought, anything else is odd."""
+        """Content as text or as blocks."""
         if isinstance(content, str):
             self.content.append(content)
             return True
-        found = False
-        for block in content:
-            text, thinking = block.get("text"), block.get("thinking")
-            if isinstance(text, str):
-                self.content.append(text)
-                found |= text != ""
-            elif thinking is not None:
-                found |= self._ponder(thinking)
-            else:
-                self.odd += 1
-        return found
-
-    def _ponder(self, thinking: object) -> bool:
-        """The text of a thinking block, which holds a text or a list of text blocks."""
-        parts = thinking if isinstance(thinking, list) else [{"text": thinking}]
-        texts = [part.get("text") for part in parts if isinstance(part, dict)]
-        said = "".join(text for text in texts if isinstance(text, str))
-        self.odd += len(parts) - sum(isinstance(text, str) for text in texts)
-        if said:
-            self.reasoning.append(said)
-            self._details().say(said)
-        return said != ""
+        said = read_blocks(content)
+        self.odd += said.odd
+        self.annotations += said.annotations
+        self.images += said.images
+        self.provider_items += said.others
+        texts, thoughts = "".join(said.texts), "".join(said.thoughts)
+        self.content.append(texts)
+        if thoughts:
+            self.reasoning.append(thoughts)
+            self._details().say(thoughts)
+        return bool(texts or thoughts or said.images)
 
     def _think(self, reasoning: str | None, delta: ChatDelta) -> bool:
         """Reasoning in either spelling counts once; details are made of it when none came (S-CHAT-5, S-CHAT-6)."""

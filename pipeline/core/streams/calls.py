@@ -14,10 +14,19 @@ _PLACEHOLDERS: Final = frozenset({"", "null"})
 """Ids by which some providers say that they have none."""
 
 
+def merged(held: Json | None, more: Json) -> Json:
+    """What a provider adds beside a message or a call, fragment by fragment: one level deep, the later word wins."""
+    result = dict(held or {})
+    for name, value in more.items():
+        before = result.get(name)
+        result[name] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return result
+
+
 class _Call:
     """One call: its parts and the index that it was sent with or, without one, given."""
 
-    __slots__ = ("arguments", "id", "index", "name", "type")
+    __slots__ = ("arguments", "extra_content", "id", "index", "name", "type")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -25,6 +34,7 @@ class _Call:
         self.type: str | None = None
         self.name: str | None = None
         self.arguments: list[str] = []
+        self.extra_content: Json | None = None
 
     def take(self, fragment: ToolCallDelta, id_: str | None) -> bool:
         """Replace id, type and name by what the fragment has of them, append its arguments (S-TOOL-1, S-TOOL-5)."""
@@ -40,6 +50,8 @@ class _Call:
             self.name = name
         if arguments:
             self.arguments.append(arguments)
+        if fragment.extra_content:
+            self.extra_content = merged(self.extra_content, fragment.extra_content)
         return bool(id_ or name or arguments)
 
 
@@ -78,7 +90,10 @@ class ToolCalls:
             index = call.index if free is None or call.index > free else free + 1
             free = index
             function = {"name": call.name, "arguments": "".join(call.arguments)}
-            rendered.append({"index": index, "type": call.type or "function", "id": call.id, "function": function})
+            shown: Json = {"index": index, "type": call.type or "function", "id": call.id, "function": function}
+            if call.extra_content:
+                shown["extra_content"] = call.extra_content
+            rendered.append(shown)
         return rendered
 
     def _open(self, index: int) -> _Call:

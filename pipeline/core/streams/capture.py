@@ -25,11 +25,13 @@ from schemas.payload import (
 
 _DELTA: Final = (
     *("content", "refusal", "reasoning", "reasoning_content", "reasoning_details"),
-    *("tool_calls", "annotations", "audio"),
+    *("tool_calls", "annotations", "audio", "images", "provider_items", "extra_content"),
 )
+_BESIDE: Final = ("citations", "search_results", "images", "videos")
+_GROQ_KEPT: Final = ("id", "usage", "error")
 _EVENT: Final = (
     *("delta", "text", "refusal", "arguments", "input", "command", "diff", "output", "name"),
-    *("signature", "annotation", "logprobs"),
+    *("signature", "annotation", "logprobs", "partial_image_b64", "citations", "search_results", "videos"),
 )
 _ITEM_KEPT: Final = ("id", "type", "status", "role")
 _RESPONSE_KEPT: Final = (
@@ -40,16 +42,17 @@ _RESPONSE_KEPT: Final = (
 
 def _bare_chat(response: ChatResponse) -> ChatResponse:
     bare = copy(response)
-    bare.x_groq = _only(response.x_groq, ("usage",))
     if response.choices is not None:
         bare.choices = [_bare_choice(choice) for choice in response.choices]
+    _clear(bare, _BESIDE)
+    bare.x_groq = _only(response.x_groq, _GROQ_KEPT)
     bare.extra_fields = _bare_extra(response.extra_fields)
     return bare
 
 
 def _bare_choice(choice: ChatChoice) -> ChatChoice:
     bare = copy(choice)
-    bare.text = bare.logprobs = None
+    bare.text = bare.logprobs = bare.stop_details = None
     if choice.delta is not None:
         delta: ChatDelta = copy(choice.delta)
         _clear(delta, _DELTA)

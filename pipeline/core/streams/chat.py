@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
-from pipeline.core.error import payload_error
-from pipeline.core.output import Output
+from pipeline.core.error import is_faulty, payload_error
+from pipeline.core.output import Json, Output
 from pipeline.core.streams.answer import Answer
 from schemas.chunk import ChatStreamChunk, StreamType, TextStreamChunk
 from schemas.payload import ChatChoice, ChatResponse
+
+_BESIDE: Final = {
+    "citations": "citations",
+    "search_results": "search_results",
+    "images": "search_images",
+    "videos": "videos",
+    "provider": "upstream_provider",
+}
+"""Fields beside the choices and their names in a message, where `images` are those that the model made."""
 
 
 def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
@@ -23,12 +33,21 @@ def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
     times: list[datetime] = []
     say, stamp = first.content.append, times.append
     faulty: ChatResponse | None = None
+    beside: Json = {}
     for chunk in chunks:
         response = chunk.response
         if response is None or chunk.error is not None:
             continue
-        if response.error:
-            faulty = response
+        if (
+            response.error
+            or response.citations
+            or response.search_results
+            or response.images
+            or response.videos
+            or response.provider
+            or response.x_groq
+        ):
+            faulty = _aside(beside, response) or faulty
         choices = response.choices
         if not choices:
             continue
@@ -46,6 +65,9 @@ def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
                 and not delta.refusal
                 and delta.audio is None
                 and not delta.annotations
+                and not delta.images
+                and not delta.provider_items
+                and not delta.extra_content
             ):
                 if content:
                     say(content)
@@ -53,14 +75,14 @@ def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
                 if delta.role:
                     first.role = delta.role
                 if choice.finish_reason:
-                    first.finish_reason = choice.finish_reason
+                    first.finish(choice)
                 if choice.logprobs is not None:
                     first.log(choice.logprobs)
                 first.seen = True
                 continue
         if _add_chat(answers, choices):
             stamp(chunk.timestamp)
-    return _output(answers, times, faulty, StreamType.CHAT)
+    return _output(answers, times, faulty, beside, StreamType.CHAT)
 
 
 def fold_text(chunks: Sequence[TextStreamChunk]) -> Output:
@@ -68,15 +90,15 @@ def fold_text(chunks: Sequence[TextStreamChunk]) -> Output:
     answers: dict[int, Answer] = {}
     times: list[datetime] = []
     faulty: ChatResponse | None = None
+    beside: Json = {}
     for chunk in chunks:
         response = chunk.response
         if response is None or chunk.error is not None:
             continue
-        if response.error:
-            faulty = response
+        faulty = _aside(beside, response) or faulty
         if response.choices and _add_text(answers, response.choices):
             times.append(chunk.timestamp)
-    return _output(answers, times, faulty, StreamType.TEXT)
+    return _output(answers, times, faulty, beside, StreamType.TEXT)
 
 
 def has_chat_content(response: ChatResponse) -> bool:
@@ -122,12 +144,29 @@ def _answer(answers: dict[int, Answer], choice: ChatChoice) -> Answer:
         answer = answers[index] = Answer(index)
     answer.seen = True
     if choice.finish_reason:
-        answer.finish_reason = choice.finish_reason
+        answer.finish(choice)
     return answer
 
 
+def _aside(beside: Json, response: ChatResponse) -> ChatResponse | None:
+    """Keep what a payload says beside its choices: providers repeat it whole, so the latest counts.
+
+    Returns:
+        The payload, if it reports an error.
+    """
+    for name, shown in _BESIDE.items():
+        value = getattr(response, name)
+        if value:
+            beside[shown] = value
+    return response if is_faulty(response) else None
+
+
 def _output(
-    answers: dict[int, Answer], times: list[datetime], faulty: ChatResponse | None, stream_type: StreamType
+    answers: dict[int, Answer],
+    times: list[datetime],
+    faulty: ChatResponse | None,
+    beside: Json,
+    stream_type: StreamType,
 ) -> Output:
     """The output is that of choice 0, or of the lowest index when there is no 0; `choices` only when there are more."""
     output = Output(content_times=times)
@@ -138,7 +177,7 @@ def _output(
         return output
     chosen = next((answer for answer in seen if answer.index == 0), seen[0])
     output.anomalies += sum(answer.odd for answer in seen)
-    output.output_message = chosen.message()
+    output.output_message = chosen.message() | beside
     output.tool_calls = output.output_message.get("tool_calls")
     output.finish_reason = chosen.finish_reason
     output.logprobs = chosen.logprobs

@@ -26,6 +26,7 @@ class State:
         self.terminal = False
         self.incomplete = False
         self.content = False
+        self.beside: Json = {}
         self.odd = 0
 
     def text(self, value: object) -> str | None:
@@ -45,6 +46,7 @@ _SUMMARY: Final[Json] = {"type": "summary_text", "text": ""}
 
 _CARRIERS: Final = ("call_id", "arguments", "input", "code", "result", "results", "output", "outputs")
 _TERMINAL: Final = {"response.completed": False, "response.failed": False, "response.incomplete": True}
+_ANNOTATION_DONE: Final = "response.output_text.annotation.done"
 _TERMINAL_CANCELLED: Final = "response.cancelled"
 _PROGRESS: Final = {
     "file_search_call": ("in_progress", "searching", "completed"),
@@ -170,9 +172,12 @@ def _replace_part(item: Item, block: Block, part: Json) -> bool:
 
 
 def _annotation(state: State, event: ResponsesEvent) -> bool:
-    """Annotations are appended to their part (S-RESP-8)."""
+    """Annotations are appended to their part (S-RESP-8); the closing event repeats one or brings it alone."""
     if event.annotation is not None:
-        _part(state, event, _TEXT)[1].extend("annotations", [event.annotation])
+        block = _part(state, event, _TEXT)[1]
+        if event.type == _ANNOTATION_DONE and event.annotation in block.entries("annotations"):
+            return False
+        block.extend("annotations", [event.annotation])
     return False
 
 
@@ -241,9 +246,28 @@ def _diff(state: State, event: ResponsesEvent) -> bool:
     return _grow(item, block, "diff", state.text(event.delta))
 
 
-def _preview(_: State, __: ResponsesEvent) -> bool:
-    """A preview of an image is content to look at, never a result."""
+def _preview(state: State, event: ResponsesEvent) -> bool:
+    """A preview of an image is content to look at, never a result: the last one is shown until the item comes whole."""
+    item = state.items.get(event, "image_generation_call")
+    place = event.partial_image_index or 0
+    if event.partial_image_b64 and place >= (item.preview.get("partial_image_index") or 0):
+        item.preview = {"partial_image_index": place, "partial_image_b64": event.partial_image_b64}
     return True
+
+
+def _results(type_: str) -> Handler:
+    """Results of a search that a gateway tells apart from its item: `added` appends, `completed` replaces."""
+
+    def handle(state: State, event: ResponsesEvent) -> bool:
+        if not event.search_results:
+            return False
+        item = state.items.get(event, type_)
+        if event.type is not None and event.type.endswith(".completed"):
+            return _settle(item, item, "results", event.search_results)
+        item.extend("results", event.search_results)
+        return _count(item, item, fresh=True)
+
+    return handle
 
 
 def _progress(type_: str, status: str) -> Handler:
@@ -251,8 +275,8 @@ def _progress(type_: str, status: str) -> Handler:
 
     def handle(state: State, event: ResponsesEvent) -> bool:
         item = state.items.find(event, type_)
-        if item is not None and not item.done:
-            item.value["status"] = status
+        if item is not None:
+            item.progress = status
         return False
 
     return handle
@@ -290,6 +314,7 @@ HANDLERS: Final[dict[str | None, Handler]] = {
     "response.content_part.added": _part_event,
     "response.content_part.done": _part_event,
     "response.output_text.annotation.added": _annotation,
+    _ANNOTATION_DONE: _annotation,
     "response.output_item.added": _item_event,
     "response.output_item.done": _item_event,
     "response.function_call_arguments.delta": _field_delta("function_call", "arguments"),
@@ -312,6 +337,11 @@ HANDLERS: Final[dict[str | None, Handler]] = {
         f"response.{type_}.{status}": _progress(type_, status)
         for type_, statuses in _PROGRESS.items()
         for status in statuses
+    },
+    **{
+        f"response.{type_}.results.{word}": _results(type_)
+        for type_ in ("file_search_call", "web_search_call")
+        for word in ("added", "completed")
     },
     **dict.fromkeys((*_TERMINAL, _TERMINAL_CANCELLED), _end),
 }

@@ -47,6 +47,11 @@ class Block:
             held = self._lists[field] = list(start) if isinstance(start, list) else []
         held.extend(entries)
 
+    def entries(self, field: str) -> list[Any]:
+        """What a list field holds so far."""
+        held = self._lists.get(field, self.value.get(field))
+        return held if isinstance(held, list) else []
+
     def put(self, field: str, value: object) -> bool:
         """Put a whole value in the place of what a field held; an empty one replaces nothing (S-RESP-3).
 
@@ -74,9 +79,17 @@ class Block:
 
 
 class Item(Block):
-    """An output item: a block with groups of blocks in it, such as its content parts."""
+    """An output item: a block with groups of blocks in it, such as its content parts.
 
-    __slots__ = ("added", "addressed", "done", "groups", "index")
+    Attributes:
+        index: its output_index.
+        groups: blocks by group and place.
+        added, done: it was announced; it came whole.
+        addressed: an event called it by its own id.
+        progress, preview: status and picture that are shown until it comes whole.
+    """
+
+    __slots__ = ("added", "addressed", "done", "groups", "index", "preview", "progress")
 
     def __init__(self, value: Json, index: int | None) -> None:
         """Start with a copy of an item and the output_index that it came with."""
@@ -86,6 +99,8 @@ class Item(Block):
         self.added = False
         self.addressed = False
         self.done = False
+        self.progress: str | None = None
+        self.preview: Json = {}
 
     def block(self, group: str, index: int, new: Json) -> Block:
         """A block of a group, made of `new` when there is none at this index."""
@@ -107,6 +122,8 @@ class Item(Block):
     def render(self) -> Json:
         """The item with its groups in index order."""
         item = super().render()
+        if not self.done:
+            item |= self.preview if self.progress is None else {"status": self.progress, **self.preview}
         for name, blocks in self.groups.items():
             rendered = [blocks[index].render() for index in sorted(blocks)]
             if name == _OPERATION:

@@ -14,6 +14,8 @@ from pipeline.core.streams.events import HANDLERS, State
 from schemas.chunk import ResponsesStreamChunk, StreamType
 from schemas.payload import ResponsesEvent
 
+_BESIDE: Final = ("citations", "search_results", "videos")
+_RESULTS: Final = "_call.results."
 _FAILURES: Final = frozenset({"error", "response.failed"})
 
 
@@ -28,13 +30,14 @@ def fold_responses(chunks: Sequence[ResponsesStreamChunk]) -> Output:
             continue
         if event.type in _FAILURES or event.error:
             faulty = event
+        _note(state, event)
         handler = HANDLERS.get(event.type)
         if handler is not None and handler(state, event):
             state.content = True
             output.content_times.append(chunk.timestamp)
     if faulty is not None:
         output.error, output.anomalies = payload_error(StreamType.RESPONSES, faulty)
-    items = state.final or state.items.render()
+    items = _sourced(state.final or state.items.render(), state.beside)
     output.output_messages = items or None
     output.tool_calls = _tool_calls(items) or None
     output.finish_reason = state.finish_reason
@@ -42,6 +45,26 @@ def fold_responses(chunks: Sequence[ResponsesStreamChunk]) -> Output:
     output.incomplete = state.incomplete
     output.anomalies += state.odd
     return output
+
+
+def _note(state: State, event: ResponsesEvent) -> None:
+    """Keep what an event says beside its items (WIRE §10): the latest counts, as in a chat.
+
+    Results that a call is told to have found are those of its item.
+    """
+    for name in () if _RESULTS in (event.type or "") else _BESIDE:
+        value = getattr(event, name)
+        if value:
+            state.beside[name] = value
+
+
+def _sourced(items: list[Json], beside: Json) -> list[Json]:
+    """Sources belong to the last message, or to the last item when there is none."""
+    if not beside or not items:
+        return items
+    messages = [place for place, item in enumerate(items) if item.get("type") == "message"]
+    place = messages[-1] if messages else len(items) - 1
+    return [*items[:place], {**items[place], **beside}, *items[place + 1 :]]
 
 
 def has_responses_content(event: ResponsesEvent) -> bool:

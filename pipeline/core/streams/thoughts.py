@@ -16,12 +16,13 @@ _TEXT: Final = "reasoning.text"
 class _Thought:
     """One detail: fields that are replaced, and texts that grow."""
 
-    __slots__ = ("data", "id", "signature", "summary", "text", "type")
+    __slots__ = ("data", "format", "id", "signature", "summary", "text", "type")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.type: str | None = None
         self.signature: str | None = None
+        self.format: str | None = None
         self.text: list[str] = []
         self.summary: list[str] = []
         self.data: list[str] = []
@@ -35,6 +36,7 @@ class _Thought:
             "text": "".join(self.text) or None,
             "signature": self.signature,
             "data": "".join(self.data) or None,
+            "format": self.format,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -71,6 +73,8 @@ class Thoughts:
             thought.id = detail.id
         if detail.signature:
             thought.signature = detail.signature
+        if detail.format:
+            thought.format = detail.format
         if detail.text:
             thought.text.append(detail.text)
         if detail.summary:

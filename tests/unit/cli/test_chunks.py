@@ -53,6 +53,13 @@ def test_model_start_and_interval_are_passed_on(invoke: Invoke) -> None:
     assert second["timestamp"] == "2026-03-01T10:00:00.020000Z"
 
 
+def test_a_vendor_is_the_provider_of_the_chunks(invoke: Invoke) -> None:
+    """The format's owner is, unless another one is named; the help says so."""
+    assert {chunk["provider"] for chunk in lines(invoke(*CHAT, stdin=STREAM))} == {"openai"}
+    assert {chunk["provider"] for chunk in lines(invoke(*CHAT, "--vendor", "groq", stdin=STREAM))} == {"groq"}
+    assert "--vendor" in invoke("chunks", "--help").stdout
+
+
 def test_lone_surrogates_stay_escaped(invoke: Invoke) -> None:
     """UTF-8 can't carry them, JSON can."""
     output = invoke(*CHAT, stdin=STREAM).stdout_bytes
@@ -71,6 +78,7 @@ def test_lone_surrogates_stay_escaped(invoke: Invoke) -> None:
         (("--start", "now"), "--start 'now'"),
         (("--interval-ms", "-1"), "--interval-ms"),
         (("--provider", "openai"), "'openai-chat'"),
+        (("--vendor", "two words"), "no name of a vendor"),
     ],
 )
 def test_a_wrong_option_is_bad_usage(invoke: Invoke, options: tuple[str, str], words: str) -> None:

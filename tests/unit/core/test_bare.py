@@ -156,6 +156,7 @@ def test_errors_lose_what_they_quote() -> None:
     chunks = [
         chunk(0, PAYLOADS[CHAT], error=quoting),
         chunk(0, {"choices": [], "error": quoting}),
+        chunk(0, {"choices": [], "x_groq": {"error": quoting}}),
         chunk(0, {"type": "error", "error": quoting}, stream_type=IMAGE),
         chunk(0, failed, stream_type=RESPONSES),
     ]

@@ -85,6 +85,17 @@ def test_usage_without_a_bill_is_passed_over() -> None:
     assert attempt(chat(0, usage=counts(9)), chat(1, usage={"total_tokens": 0})).token_usage == counts(9)
 
 
+@pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
+def test_groq_states_usage_in_a_place_of_its_own(choices: list[Any]) -> None:
+    """In `x_groq`, beside a choice or alone; what stands in the usual place as well counts first (symptom 3)."""
+    own = chunk(1, {"choices": choices, "x_groq": {"id": "req_1", "usage": counts(7)}})
+    both = chunk(2, {"choices": choices, "usage": counts(8), "x_groq": {"usage": counts(7)}})
+
+    assert attempt(chat(0, "a"), own, chat(2, "b")).token_usage == counts(7)
+    assert attempt(chat(0, "a"), own, both).token_usage == counts(8)
+    assert attempt(chunk(0, {"choices": choices, "x_groq": {"id": "req_1"}})).token_usage is None
+
+
 def test_odd_leaves_of_the_usage_are_counted() -> None:
     """They are dropped, and the record says how many."""
     assert attempt(chat(0, usage={**counts(9), "prompt_tokens": "9"})).anomalies == 1

@@ -61,6 +61,15 @@ def test_a_chat_record_is_a_chat_completion() -> None:
     }
 
 
+def test_sources_stand_beside_the_choices_again() -> None:
+    """WIRE §5: where a provider puts them; an empty list is none."""
+    sources: Json = {"citations": ["https://a.example"], "search_results": [{"url": "https://a.example"}]}
+    found = to_response(record("chat.completion", output_message={"role": "assistant", **sources, "videos": []}))
+
+    assert {name: found[name] for name in sources} == sources
+    assert "videos" not in found
+
+
 def test_all_choices_come_back() -> None:
     """S-CHAT-7: where upstream gives choice 0 only, every choice is given."""
     choices = [

@@ -93,6 +93,12 @@ def test_an_empty_payload_is_data(stream_type: str) -> None:
         pytest.param({"choices": [{"index": MAX_TRACKED, "finish_reason": "stop"}]}, Signs(DATA), id="forged index"),
         pytest.param({"choices": [{"index": -1}]}, Signs(DATA), id="negative choice"),
         pytest.param({"choices": [{"index": 0}], "error": None}, PLAIN, id="null error is none"),
+        pytest.param({"choices": [], "x_groq": {"usage": COUNTS}}, Signs(USAGE), id="usage alone, by Groq"),
+        pytest.param({"choices": [], "x_groq": {"id": "r"}}, Signs(DATA), id="only an id, by Groq"),
+        pytest.param({"choices": [{"index": 0}], "x_groq": {"id": "r"}}, PLAIN, id="an id, by Groq"),
+        pytest.param(
+            {"choices": [{"index": 0}], "x_groq": {"error": "full"}}, Signs(ERROR, error=True), id="an error, by Groq"
+        ),
     ],
 )
 def test_chat_and_text_speak_of_choices(stream_type: str, response: Any, expected: Signs) -> None:

@@ -78,3 +78,13 @@ def message_start(**message: Any) -> Payload:
 def message_delta(reason: str | None, **usage: Any) -> Payload:
     """The event that tells the end of an Anthropic message and its usage."""
     return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
+
+
+def gemini(*parts: Payload, finish: str | None = None, index: int | None = None, **fields: Any) -> Payload:
+    """A GenerateContent response with one candidate; fields that are a response's stand beside it."""
+    beside = {name: fields.pop(name) for name in _BESIDE if name in fields}
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": finish, "index": index, **fields}
+    return {"candidates": [{name: value for name, value in candidate.items() if value is not None}], **beside}
+
+
+_BESIDE = ("usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback")

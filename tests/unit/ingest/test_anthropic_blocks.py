@@ -60,7 +60,7 @@ def test_thoughts_of_a_block_whose_start_is_missing_are_kept() -> None:
 
 
 def test_only_the_caller_s_tools_are_calls_and_they_alone_are_counted() -> None:
-    """Tools that the provider runs, their results and unknown blocks leave no trace in the numbering."""
+    """Tools that the provider runs, their results and unknown blocks are items and leave no trace in the numbering."""
     blocks = Blocks()
     foreign: list[Payload] = [
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
@@ -73,7 +73,7 @@ def test_only_the_caller_s_tools_are_calls_and_they_alone_are_counted() -> None:
 
     for place, block in enumerate(foreign):
         assert blocks.start(place, block) is None
-        assert blocks.change(place, {"type": "input_json_delta", "partial_json": '{"a":'}) is None
+        assert blocks.stop(place) == {"provider_items": [block]}
         assert blocks.stop(place) is None
 
     opened = [blocks.start(6 + place, TOOL | {"id": f"toolu_{place}"}) for place in range(2)]
@@ -146,6 +146,12 @@ def test_a_place_that_is_taken_again_belongs_to_the_new_block() -> None:
     blocks.start(0, {"type": "server_tool_use", "id": "srvtoolu_1"})
 
     assert blocks.change(0, {"type": "input_json_delta", "partial_json": "{}"}) is None
+    assert blocks.start(0, {"type": "text", "text": "a"}) == {
+        "content": "a",
+        "provider_items": [{"type": "server_tool_use", "id": "srvtoolu_1", "input": {}}],
+    }
+    blocks.start(0, {"type": "compaction"})
+    assert blocks.start(0, {"type": "text"}) == {"provider_items": [{"type": "compaction"}]}
 
 
 def test_citations_become_annotations_with_all_they_say() -> None:
@@ -168,6 +174,70 @@ def test_citations_become_annotations_with_all_they_say() -> None:
     assert blocks.change(0, {"type": "citations_delta"}) is None
 
 
-def test_unknown_deltas_are_nothing() -> None:
-    """Kinds that come later give nothing until someone knows what they mean."""
-    assert Blocks().change(0, {"type": "compaction_delta", "content": "summary"}) is None
+def test_unknown_deltas_of_the_caller_s_blocks_are_nothing() -> None:
+    """Kinds that come later give nothing until someone knows what they mean; nor does a block that has no kind."""
+    blocks = Blocks()
+    blocks.start(0, {"type": "text"})
+
+    assert blocks.change(0, {"type": "something_delta", "content": "summary"}) is None
+    assert blocks.start(1, {"x": 1}) is None
+    assert blocks.stop(1) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [
+        ('{"query": "weather"}', {"query": "weather"}),
+        ('{"n": 1e999}', {"n": "1e999"}),
+        ('{"query": "wea', '{"query": "wea'),
+        ("[" * 10_000, "[" * 10_000),
+        ("", {}),
+    ],
+)
+def test_the_input_of_a_server_tool_is_put_together(said: str, given: object) -> None:
+    """As the object that it is when it is whole, as text when it is cut off."""
+    blocks = Blocks()
+    blocks.start(0, {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}})
+    for half in (said[:7], said[7:]):
+        assert blocks.change(0, {"type": "input_json_delta", "partial_json": half}) is None
+
+    assert blocks.stop(0) == {
+        "provider_items": [{"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": given}]
+    }
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"type": "web_search_result", "url": "u"}]},
+        {"type": "web_fetch_tool_result", "tool_use_id": "s", "content": {"type": "web_fetch_result", "url": "u"}},
+        {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {"stdout": "1", "return_code": 0}},
+        {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "echo", "server_name": "e", "input": {"a": 1}},
+        {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": False, "content": []},
+        {"type": "tool_search_tool_result", "tool_use_id": "s", "content": {}},
+        {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
+        {"type": "container_upload", "file_id": "f"},
+        {"type": "something_new", "x": [1]},
+    ],
+)
+def test_the_provider_s_own_blocks_are_items(block: Payload) -> None:
+    """Whole and as they came, when they are complete or the recording breaks off."""
+    closed, cut = Blocks(), Blocks()
+    assert closed.start(0, dict(block)) is None
+    cut.start(0, dict(block))
+
+    assert closed.stop(0) == {"provider_items": [block]}
+    assert cut.rest() == [{"provider_items": [block]}]
+    assert closed.rest() == []
+
+
+def test_texts_of_an_item_grow_whatever_they_are_called() -> None:
+    """A compaction comes as deltas of its content; a kind that nobody knows may do the same."""
+    blocks = Blocks()
+    blocks.start(0, {"type": "compaction", "content": None})
+    blocks.start(1, {"type": "something_new", "text": "a"})
+    for place, delta in ((0, {"content": "Sum"}), (0, {"content": "mary"}), (1, {"text": "b", "count": 2})):
+        assert blocks.change(place, {"type": "some_delta", **delta}) is None
+
+    assert blocks.stop(0) == {"provider_items": [{"type": "compaction", "content": "Summary"}]}
+    assert blocks.stop(1) == {"provider_items": [{"type": "something_new", "text": "ab", "count": 2}]}

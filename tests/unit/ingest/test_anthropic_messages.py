@@ -114,6 +114,7 @@ def test_content_that_comes_with_message_start_counts() -> None:
             "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "t", "signature": "s"}],
         },
         {"content": "Hi"},
+        {"provider_items": [content[2]]},
         {"tool_calls": [{"index": 0, "id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": ""}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"player":"one"}'}}]},
         {},
@@ -128,19 +129,53 @@ def test_usage_without_a_stop_reason_is_a_chunk_of_usage() -> None:
     assert feed(MessageStream(), message_delta(None)) == []
 
 
-def test_tier_place_speed_and_container_ride_on_the_chunks_with_usage() -> None:
+def test_tier_place_and_speed_ride_on_the_chunks_with_usage() -> None:
     """What WIRE §5 has on the chunk is taken from where Anthropic reports it."""
     usage = {"input_tokens": 1, "service_tier": "priority", "inference_geo": "eu", "speed": "fast"}
     stream = MessageStream()
 
-    first = response(feed(stream, message_start(usage=usage, container={"id": "c1"})))
-    last = response(
-        feed(stream, {**message_delta("end_turn"), "delta": {"stop_reason": "x", "container": {"id": "c2"}}})
-    )
-
-    for chunk in (first, last):
+    for chunk in responses(feed(stream, message_start(usage=usage), message_delta("end_turn"))):
         assert (chunk["service_tier"], chunk["inference_geo"], chunk["speed"]) == ("priority", "eu", "fast")
-    assert (first["container"], last["container"]) == ({"id": "c1"}, {"id": "c2"})
+
+
+def test_what_was_done_for_the_whole_message_is_an_item() -> None:
+    """A container to go on in, and what was cut out of the context; told twice it is there once."""
+    container = {"id": "c1", "expires_at": "2026-01-01T00:00:00Z"}
+    edits = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_input_tokens": 9}]}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "container": container}}
+    late = {"type": "message_delta", "delta": {}, "context_management": edits}
+
+    assert deltas(responses(feed(MessageStream(), message_start(container=container), end, late, late))) == [
+        {"role": "assistant", "provider_items": [{"type": "container", **container}]},
+        {},
+        {"provider_items": [{"type": "context_management", **edits}]},
+    ]
+
+
+REFUSED: Payload = {"type": "refusal", "category": "bio", "explanation": "No."}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"stop_reason": "end_turn", "stop_sequence": None, "stop_details": None}, None),
+        (
+            {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+            {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+        ),
+        ({"stop_reason": "pause_turn"}, {"stop_reason": "pause_turn"}),
+        ({"stop_reason": "refusal", "stop_details": REFUSED}, {"stop_reason": "refusal", **REFUSED}),
+        ({"stop_reason": "model_context_window_exceeded"}, {"stop_reason": "model_context_window_exceeded"}),
+        ({"stop_reason": "max_tokens"}, None),
+    ],
+)
+def test_what_finish_reason_does_not_say_is_kept(told: Payload, words: Payload | None) -> None:
+    """A pause is no end to the caller, a sequence is one of several, a refusal has a category."""
+    by_delta = response(feed(MessageStream(), {"type": "message_delta", "delta": told}))
+    by_start = responses(feed(MessageStream(), message_start(**told)))[-1]
+
+    assert by_delta["choices"][0].get("stop_details") == words
+    assert by_start["choices"][0].get("stop_details") == words
 
 
 def test_an_error_event_stays_in_band_and_ends_the_stream() -> None:

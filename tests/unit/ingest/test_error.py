@@ -47,21 +47,20 @@ def test_an_error_has_a_message_wherever_the_provider_put_it(payload: Payload, e
 
 def test_an_error_of_bifrost_has_code_as_text_and_status_as_number() -> None:
     """A number that is an HTTP error is both (WIRE §3)."""
-    assert bifrost_error({"error": {"message": "m", "code": 502}}, "openai") == {
+    assert bifrost_error({"error": {"message": "m", "code": 502}}) == {
         "is_bifrost_error": False,
         "status_code": 502,
         "error": {"message": "m", "code": "502"},
-        "extra_fields": {"provider": "openai"},
     }
 
 
 @pytest.mark.parametrize("code", [None, "rate_limit_exceeded", 200, 1_000_000, True])
 def test_no_status_code_is_made_up(code: object) -> None:
     """Words and other numbers are no HTTP status."""
-    assert "status_code" not in bifrost_error({"error": {"message": "m", "code": code}}, "openai")
+    assert "status_code" not in bifrost_error({"error": {"message": "m", "code": code}})
 
 
 @pytest.mark.parametrize("payload", [{"status": 503, "error": "m"}, {"error": {"status_code": 503}}])
 def test_a_status_code_is_taken_where_it_stands(payload: Payload) -> None:
     """Beside the error or inside it."""
-    assert bifrost_error(payload, "openai")["status_code"] == 503
+    assert bifrost_error(payload)["status_code"] == 503

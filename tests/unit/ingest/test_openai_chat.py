@@ -30,20 +30,28 @@ def test_a_whole_stream_becomes_chunks_in_order() -> None:
 
 
 def test_content_in_blocks_becomes_content_and_reasoning() -> None:
-    """Mistral's thinking models send lists; references have no place in WIRE §5."""
+    """Mistral's thinking models send lists; references become annotations, blocks nobody knows items."""
     blocks = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "let "}, {"type": "text", "text": "me"}]},
         {"type": "thinking", "thinking": " see"},
         {"type": "text", "text": "It "},
         {"type": "reference", "reference_ids": [1]},
         {"type": "text", "text": "is"},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+        {"type": "audio", "x": 1},
         "odd",
     ]
 
-    assert delta_of({"content": blocks}) == {"content": "It is", "reasoning": "let me see"}
+    assert delta_of({"content": blocks, "annotations": [{"type": "a"}]}) == {
+        "content": "It is",
+        "reasoning": "let me see",
+        "annotations": [{"type": "a"}, {"type": "reference", "reference_ids": [1]}],
+        "images": [{"type": "image_url", "image_url": {"url": "data:,"}}],
+        "provider_items": [{"type": "audio", "x": 1}],
+    }
 
 
-@pytest.mark.parametrize("blocks", [[], [{"type": "reference"}], [{"type": "text", "text": 7}], [{"type": "thinking"}]])
+@pytest.mark.parametrize("blocks", [[], ["odd"], [{"type": "text", "text": 7}], [{"type": "thinking"}]])
 def test_blocks_without_text_leave_content_null(blocks: list[Payload]) -> None:
     """No text is null, never an empty string of our own (S-CHAT-3)."""
     assert delta_of({"content": blocks}) == {"content": None}
@@ -74,6 +82,19 @@ def test_arguments_that_come_as_an_object_become_its_text() -> None:
         {"name": "h", "arguments": None},
         None,
     ]
+
+
+def test_tools_that_groq_ran_are_items() -> None:
+    """Its compound models search by themselves; what they found comes in a place that WIRE §5 does not have."""
+    tool = {
+        "index": 0,
+        "type": "search",
+        "arguments": "{}",
+        "search_results": {"results": [{"url": "https://a.example"}]},
+    }
+
+    assert delta_of({"executed_tools": [tool]}) == {"provider_items": [tool]}
+    assert delta_of({"executed_tools": []}) == {"executed_tools": []}
 
 
 def test_a_choice_without_delta_passes() -> None:

@@ -21,6 +21,7 @@ from tests.unit.ingest.streams import (
     block_start,
     block_stop,
     chat,
+    gemini,
     message_delta,
     message_start,
     sse,
@@ -58,6 +59,34 @@ EVENTS: list[Payload] = [
     block_delta(type="citations_delta", citation={"source": "s", "document_title": "d"}),
     block_stop(),
     message_delta("end_turn", output_tokens=1, output_tokens_details={"thinking_tokens": 1}),
+    gemini(
+        {"text": "é", "thought": True, "thoughtSignature": "s"},
+        {"functionCall": {"name": "f", "id": "1", "args": {"a": 1}, "willContinue": True}, "thoughtSignature": "s"},
+        {"functionCall": {"partialArgs": [{"jsonPath": "$.a[0].b", "stringValue": "x", "willContinue": True}]}},
+        {"inlineData": {"mimeType": "audio/L16", "data": "AAAA"}},
+        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+        {"executableCode": {"code": "c"}},
+        index=0,
+        usageMetadata={"promptTokenCount": 1, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1}]},
+        modelVersion="m",
+        createTime="2026-01-01T00:00:00Z",
+    ),
+    gemini(
+        {"text": "é"},
+        finish="STOP",
+        groundingMetadata={
+            "groundingChunks": [{"web": {"uri": "u", "title": "t"}}],
+            "groundingSupports": [{"segment": {"endIndex": 2, "text": "é"}, "groundingChunkIndices": [0]}],
+            "webSearchQueries": ["q"],
+        },
+        citationMetadata={"citationSources": [{"uri": "u", "startIndex": 0, "endIndex": 2}]},
+        urlContextMetadata={"urlMetadata": [{"retrievedUrl": "u"}]},
+        logprobsResult={
+            "chosenCandidates": [{"token": "t", "logProbability": -1.5}],
+            "topCandidates": [{"candidates": [{"token": "t", "logProbability": -1.5}]}],
+        },
+    ),
+    {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"trafficType": "ON_DEMAND"}},
 ]
 """Events of all formats, each made to reach far into its translation."""
 
@@ -109,6 +138,7 @@ def test_all_names_of_the_contract_are_there() -> None:
         "openai-transcription",
         "openai-images",
         "anthropic-messages",
+        "gemini",
     }
     assert {form.stream_type for form in PROVIDERS.values()} == set(StreamType)
 
@@ -117,7 +147,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     """A slip of the pen gets the right name, anything else all of them."""
     with pytest.raises(UsageError, match=r"no provider format 'opena-chat'.*did you mean openai-chat\?"):
         provider_format("opena-chat")
-    with pytest.raises(UsageError, match=r"one of openai-chat, .*anthropic-messages"):
+    with pytest.raises(UsageError, match=r"one of openai-chat, .*anthropic-messages, gemini"):
         provider_format("xyz")
 
 

@@ -47,6 +47,26 @@ def test_start_interval_and_model_may_be_given() -> None:
     assert {chunk["model"] for chunk in chunks} == {"mine"}
 
 
+def test_a_vendor_may_be_named_in_place_of_the_owner_of_the_format() -> None:
+    """Many speak OpenAI's dialect; an error that is put into the envelope says whose it is, too (WIRE §3)."""
+    said = sse(HI, END)
+    failed = sse({"type": "error", "error": {"message": "m"}})
+    named = list(chunks_of(said, provider="openai-chat", request_id="r", vendor="groq"))
+    (error,) = chunks_of(failed, provider="openai-speech", request_id="r", vendor="x.ai")
+    (default,) = chunks_of(failed, provider="openai-speech", request_id="r")
+
+    assert {chunk["provider"] for chunk in named} == {"groq"}
+    assert (error["provider"], error["error"]["extra_fields"]) == ("x.ai", {"provider": "x.ai"})
+    assert (default["provider"], default["error"]["extra_fields"]) == ("openai", {"provider": "openai"})
+
+
+@pytest.mark.parametrize("vendor", ["", " ", "a b", "-x", "x" * 65, "é", "a\n"])
+def test_a_vendor_is_a_plain_name(vendor: str) -> None:
+    """It becomes `provider` of a record, by which prices are looked up."""
+    with pytest.raises(UsageError, match="is no name of a vendor"):
+        chunks_of(sse(END), provider="openai-chat", request_id="r", vendor=vendor)
+
+
 @given(st.integers(1, 20), st.integers(0, 5_000))
 def test_times_are_evenly_spaced(count: int, interval: int) -> None:
     """An interval of 0 is legal: then all was seen at once."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.sse import Event, Line, events
+from pipeline.ingest.event import Event, Line
+from pipeline.ingest.sse import events
 
 
 def data(text: str | bytes) -> list[list[str]]:

@@ -4,6 +4,7 @@ Owns the deep comparison of structs and models: numbers with their types, so tha
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +34,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, BaseModel | msgspec.Struct):
         names = type(value).model_fields if isinstance(value, BaseModel) else value.__struct_fields__
         return {name: plain(getattr(value, name)) for name in names}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return ("object", [(name, plain(child)) for name, child in value.items()])
     if isinstance(value, list):
         return ("array", [plain(child) for child in value])

@@ -133,13 +133,16 @@ def test_tool_calls_are_those_of_the_message() -> None:
 
 
 def test_content_may_come_in_blocks() -> None:
-    """S-CHAT-2: text blocks are content, thinking blocks reasoning; what is neither is odd and not lost in silence."""
+    """S-CHAT-2: text blocks are content, thinking blocks reasoning, references annotations; nothing is lost."""
+    reference = {"type": "reference", "reference_ids": [1]}
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
     output = fold(
         "chat.completion",
         choice({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Th"}, 7, {"text": None}]}]}),
         choice({"content": [{"type": "thinking", "thinking": "ink"}, {"type": "text", "text": "4"}]}),
-        choice({"content": [{"type": "text", "text": "2"}, {"type": "reference", "reference_ids": [1]}]}),
-        choice({"content": [{"type": "text", "text": ""}, {"type": "thinking", "thinking": ""}]}),
+        choice({"content": [{"type": "text", "text": "2"}, reference]}),
+        choice({"content": [{"type": "text", "text": ""}, {"type": "thinking", "thinking": ""}, {"type": "x"}]}),
+        choice({"content": [picture]}),
     )
 
     assert output.output_message == {
@@ -147,9 +150,59 @@ def test_content_may_come_in_blocks() -> None:
         "content": "42",
         "reasoning": "Think",
         "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "Think"}],
+        "annotations": [reference],
+        "images": [picture],
+        "provider_items": [{"type": "x"}],
     }
-    assert output.anomalies == 3
-    assert len(output.content_times) == 3
+    assert output.anomalies == 2
+    assert len(output.content_times) == 4
+
+
+def test_what_a_provider_adds_is_kept_in_order() -> None:
+    """Pictures are content; items that the provider ran by itself are kept whole, extra content is merged."""
+    pictures: list[Json] = [{"type": "image_url", "image_url": {"url": url}} for url in "ab"]
+    items: list[Json] = [{"type": "server_tool_use", "id": id_} for id_ in "ab"]
+    output = fold(
+        "chat.completion",
+        choice({"content": "x", "images": pictures[:1], "provider_items": items[:1]}),
+        choice({"images": pictures[1:], "extra_content": {"google": {"thought": True, "n": 1}, "a": 1}}),
+        choice({"content": "y", "provider_items": items[1:]}),
+        choice({"content": "z", "extra_content": {"google": {"thought_signature": "s", "n": 2}, "a": {"b": 2}}}),
+        choice({"provider_items": items[:1]}),
+    )
+
+    assert output.output_message == {
+        "role": "assistant",
+        "content": "xyz",
+        "images": pictures,
+        "provider_items": [*items, items[0]],
+        "extra_content": {"google": {"thought": True, "n": 2, "thought_signature": "s"}, "a": {"b": 2}},
+    }
+    assert len(output.content_times) == 4
+
+
+def test_why_it_stopped_is_kept_in_the_providers_words() -> None:
+    """The last word counts, as that of finish_reason (S-FIN-1); without a finish_reason it is none."""
+    output = fold(
+        "chat.completion",
+        choice({"content": "a"}, stop_details={"stop_sequence": "ignored"}),
+        choice({"content": "b"}, finish="stop", stop_details={"stop_sequence": "END"}),
+        choice({}, finish="content_filter"),
+        choice({}, index=1, finish="length", stop_details={"x": 1}),
+    )
+
+    assert output.finish_reason == "content_filter"
+    assert [found["message"].get("stop_details") for found in output.choices or []] == [
+        {"stop_sequence": "END"},
+        {"x": 1},
+    ]
+
+
+def test_audio_says_what_its_bytes_are() -> None:
+    """S-CHAT-12: raw samples can't be played without their rate, which a provider may choose by itself."""
+    found = message({"audio": {"data": "AAA=", "mime_type": "audio/L16;rate=24000"}}, {"audio": {"data": "AAA="}})
+
+    assert found["audio"] == {"data": "AAAAAA==", "mime_type": "audio/L16;rate=24000"}
 
 
 @pytest.mark.parametrize("odd", [{"content": 5}, {"tool_calls": {}}, {"audio": {"data": "?"}}])

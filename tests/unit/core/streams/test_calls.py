@@ -187,3 +187,20 @@ def test_cutting_arguments_anywhere_changes_nothing(arguments: str, cuts: list[i
     parts = [fragment(0, arguments=arguments[start:end]) for start, end in pairwise(places)]
 
     assert calls(fragment(0, "a", "f"), *parts) == [(0, "a", "f", arguments)]
+
+
+def test_extra_content_of_a_call_is_merged() -> None:
+    """WIRE §5: a provider's own beside a call, such as the signature of the thought that led to it."""
+    gathered = ToolCalls()
+    for extra in ({"google": {"thought_signature": "s"}}, None, {"google": {"n": 1}, "x": 2}, {"x": {"y": 3}}):
+        gathered.add(ToolCallDelta(index=0, function=FunctionDelta(name="f"), extra_content=extra))
+
+    assert gathered.render() == [
+        {
+            "index": 0,
+            "type": "function",
+            "id": None,
+            "function": {"name": "f", "arguments": ""},
+            "extra_content": {"google": {"thought_signature": "s", "n": 1}, "x": {"y": 3}},
+        }
+    ]

@@ -40,18 +40,26 @@ def test_a_chat_payload_keeps_its_frame() -> None:
         "tool_calls": [{"id": "SECRET"}],
         "annotations": [{"x": "SECRET"}],
         "audio": {"transcript": "SECRET"},
+        "images": [{"image_url": {"url": "SECRET"}}],
+        "provider_items": [{"x": "SECRET"}],
+        "extra_content": {"x": "SECRET"},
     }
     choice = {
         "index": 1,
         "delta": delta,
         "text": "SECRET",
         "finish_reason": "stop",
+        "stop_details": {"stop_sequence": "SECRET"},
         "logprobs": {"content": ["SECRET"]},
     }
-    frame = {"id": "i", "service_tier": "flex", "usage": USAGE, "error": {"message": "boom"}}
+    sources = {name: [{"title": "SECRET"}] for name in ("citations", "search_results", "images", "videos")}
+    groq = {"id": "r", "usage": USAGE, "error": "boom"}
+    frame: Json = {"id": "i", "service_tier": "flex", "provider": "p", "usage": USAGE, "error": {"message": "boom"}}
+    whole: Json = {**frame, **sources, "x_groq": {**groq, "debug": "SECRET"}, "choices": [choice, {"index": 2}]}
 
-    assert bare("chat.completion", {**frame, "choices": [choice, {"index": 2}], "extra_fields": EXTRA}) == {
+    assert bare("chat.completion", {**whole, "extra_fields": EXTRA}) == {
         **frame,
+        "x_groq": groq,
         "choices": [{"index": 1, "delta": {"role": "assistant"}, "finish_reason": "stop"}, {"index": 2}],
         "extra_fields": KEPT_EXTRA,
     }
@@ -98,6 +106,10 @@ def test_an_event_keeps_its_place() -> None:
             "output": [{"stdout": "SECRET"}],
             "annotation": {"x": "SECRET"},
             "logprobs": [{"token": "SECRET"}],
+            "partial_image_b64": "SECRET",
+            "citations": ["SECRET"],
+            "search_results": [{"title": "SECRET"}],
+            "videos": [{"url": "SECRET"}],
             "item": {"id": "m", "type": "message", "status": "completed", "role": "assistant", "content": "SECRET"},
             "part": {"type": "output_text", "text": "SECRET"},
             "response": {**response, "output": ["SECRET"], "instructions": "SECRET", "metadata": {"a": "SECRET"}},

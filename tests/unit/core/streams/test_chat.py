@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,6 +127,71 @@ def test_a_text_completion_takes_its_text_from_the_choices() -> None:
     assert times(output) == [0, 1, 2]
 
 
+SOURCES: Json = {
+    "citations": ["https://a.example", "https://b.example"],
+    "search_results": [{"title": "A", "url": "https://a.example", "snippet": "s", "date": "2026-01-01"}],
+    "images": [{"image_url": "https://a.example/x.png", "origin_url": "https://a.example", "width": 8, "height": 8}],
+    "videos": [{"url": "https://a.example/v"}],
+    "provider": "Fireworks",
+}
+
+
+@pytest.mark.parametrize(("stream_type", "text"), [("chat.completion", "delta"), ("text.completion", "text")])
+def test_sources_beside_the_choices_survive(stream_type: str, text: str) -> None:
+    """WIRE §5: providers repeat them whole with every chunk, so the latest counts; a null takes nothing away."""
+    said: Any = {"content": "a"} if text == "delta" else "a"
+    output = fold(
+        stream_type,
+        {"choices": [{"index": 0, text: said}], "citations": ["https://old.example"], "search_results": []},
+        {"choices": [{"index": 0, text: said}], **SOURCES},
+        {"choices": [{"index": 0, text: said, "finish_reason": "stop"}], "citations": [], "search_results": None},
+    )
+
+    assert output.output_message == {
+        "role": "assistant",
+        "content": "aaa",
+        "citations": SOURCES["citations"],
+        "search_results": SOURCES["search_results"],
+        "search_images": SOURCES["images"],
+        "videos": SOURCES["videos"],
+        "upstream_provider": "Fireworks",
+    }
+
+
+@pytest.mark.parametrize("name", ["citations", "search_results", "images", "videos", "provider"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_source_that_comes_once_is_enough(name: str, place: int) -> None:
+    """Whatever the chunk that brings it, and with nothing else beside the choices."""
+    payloads: list[Json] = [choice({"content": "a"}) for _ in range(3)]
+    payloads[place][name] = SOURCES[name]
+    output = fold("chat.completion", *payloads)
+
+    shown = {"images": "search_images", "provider": "upstream_provider"}.get(name, name)
+    assert (output.output_message or {}).get(shown) == SOURCES[name]
+
+
+def test_sources_belong_to_the_message_that_is_shown() -> None:
+    """CONTRACT §2: output_message is choice 0; the others have none."""
+    output = fold("chat.completion", {"choices": [{"index": 0}, {"index": 1}], "citations": ["https://a.example"]})
+
+    assert [found["message"].get("citations") for found in output.choices or []] == [["https://a.example"], None]
+    assert fold("chat.completion", {"choices": [], "citations": ["https://a.example"]}).output_message is None
+
+
+@pytest.mark.parametrize("stream_type", ["chat.completion", "text.completion"])
+def test_groq_reports_errors_in_a_place_of_its_own(stream_type: str) -> None:
+    """S-ERR-5: in `x_groq`; what came before stays, and an id or usage there is no error."""
+    said: Json = {"choices": [{"index": 0, "delta": {"content": "a"}}]}
+    broken = fold(
+        stream_type, {**said, "x_groq": {"id": "req_1"}}, {**said, "x_groq": {"error": "over capacity"}}, said
+    )
+    fine = fold(stream_type, {**said, "x_groq": {"id": "req_1", "usage": {"total_tokens": 1}}})
+
+    assert (broken.error or {})["error"]["message"] == "over capacity"
+    assert (broken.output_message or {})["content"] == "aaa"
+    assert fine.error is None
+
+
 @pytest.mark.parametrize(
     ("delta", "carries"),
     [
@@ -135,7 +202,8 @@ def test_a_text_completion_takes_its_text_from_the_choices() -> None:
         ({"tool_calls": [{"id": "a"}]}, True),
         ({"audio": {"transcript": "a"}}, True),
         ({"role": "assistant", "content": ""}, False),
-        ({"annotations": [{}], "tool_calls": [], "audio": {"id": "a"}}, False),
+        ({"images": [{"type": "image_url"}]}, True),
+        ({"annotations": [{}], "tool_calls": [], "audio": {"id": "a"}, "provider_items": [{}]}, False),
         (None, False),
     ],
 )
@@ -157,7 +225,7 @@ def test_content_of_a_text_completion_is_its_text() -> None:
     assert not CONTENT["chat.completion"](payload_of("chat.completion", {}))
 
 
-_deltas = st.fixed_dictionaries(
+_deltas: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {},
     optional={
         "role": st.sampled_from(["assistant", "", None]),
@@ -167,6 +235,9 @@ _deltas = st.fixed_dictionaries(
         "tool_calls": st.sampled_from([[], [{"index": 0}], [{"id": "a"}], None]),
         "audio": st.sampled_from([None, {}, {"data": "Ukk="}]),
         "annotations": st.sampled_from([[], [{"type": "x"}]]),
+        "images": st.sampled_from([[], [{"type": "image_url"}]]),
+        "provider_items": st.sampled_from([[], [{"type": "x"}]]),
+        "extra_content": st.sampled_from([{}, {"google": {}}]),
     },
 )
 _payloads = st.lists(

@@ -35,6 +35,14 @@ def test_texts_grow_and_marks_are_replaced() -> None:
     ]
 
 
+def test_whose_a_signature_is_stays_with_it() -> None:
+    """Gateways of gateways say by `format` where data and signature may be sent back to; an empty one says nothing."""
+    assert merged(
+        ReasoningDetail(index=0, type="reasoning.encrypted", data="E", format="openai-responses-v1"),
+        ReasoningDetail(index=0, data="F", format=""),
+    ) == [{"index": 0, "type": "reasoning.encrypted", "data": "EF", "format": "openai-responses-v1"}]
+
+
 def test_reasoning_without_details_is_the_text_of_detail_0() -> None:
     """S-CHAT-6: one detail is synthesised, and merged with a real one at that index."""
     assert merged("a", "b") == [{"index": 0, "type": "reasoning.text", "text": "ab"}]
