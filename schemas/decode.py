@@ -102,10 +102,9 @@ def decode(value: bytes) -> Chunk:
         text = chunk.request_id
         if not (text.isascii() and text.isprintable()):
             check_request_id(text)
-        if chunk.labels:
+        if chunk.labels is not NOTHING:
             check_labels(chunk.labels)
-        else:
-            chunk.labels = NOTHING  # written out or not, no labels are the same
+            chunk.labels = chunk.labels or NOTHING  # written out or not, no labels are the same
     except (msgspec.MsgspecError, ValueError, IndexError, RecursionError):
         return _compiled(decode_strict(value))
     return chunk  # type: ignore[no-any-return]  # a cast would cost a call for each chunk

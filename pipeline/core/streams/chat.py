@@ -23,7 +23,11 @@ _BESIDE: Final = {
     "videos": "videos",
     "provider": "upstream_provider",
 }
-"""Fields beside the choices and their names in a message, where `images` are those that the model made."""
+"""Fields beside the choices and their names in a message, where `images` are those that the model made.
+
+Citations and search results are read from every chunk, the others from the first, the last, and every one that is no
+plain delta: whoever sends them repeats them, or sends them at an end.
+"""
 
 
 def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
@@ -38,19 +42,11 @@ def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
         response = chunk.response
         if response is None or chunk.error is not None:
             continue
-        if (
-            response.error
-            or response.citations
-            or response.search_results
-            or response.images
-            or response.videos
-            or response.provider
-            or response.x_groq
-        ):
-            faulty = _aside(beside, response) or faulty
         choices = response.choices
-        if not choices:
-            continue
+        if response.error or response.citations or response.search_results or response.x_groq or not choices:
+            faulty = _aside(beside, response) or faulty
+            if not choices:
+                continue
         if len(choices) == 1:
             choice = choices[0]
             delta = choice.delta
@@ -68,20 +64,21 @@ def fold_chat(chunks: Sequence[ChatStreamChunk]) -> Output:
                 and not delta.images
                 and not delta.provider_items
                 and not delta.extra_content
+                and not choice.finish_reason
             ):
                 if content:
                     say(content)
                     stamp(chunk.timestamp)
                 if delta.role:
                     first.role = delta.role
-                if choice.finish_reason:
-                    first.finish(choice)
                 if choice.logprobs is not None:
                     first.log(choice.logprobs)
                 first.seen = True
                 continue
+        faulty = _aside(beside, response) or faulty
         if _add_chat(answers, choices):
             stamp(chunk.timestamp)
+    _look_at_ends(beside, chunks)
     return _output(answers, times, faulty, beside, StreamType.CHAT)
 
 
@@ -159,6 +156,16 @@ def _aside(beside: Json, response: ChatResponse) -> ChatResponse | None:
         if value:
             beside[shown] = value
     return response if is_faulty(response) else None
+
+
+def _look_at_ends(beside: Json, chunks: Sequence[ChatStreamChunk]) -> None:
+    """Read what stands beside plain deltas at both ends; the last chunk has the last word."""
+    for chunk in (chunks[0], chunks[-1]) if chunks else ():
+        if chunk.response is not None and chunk.error is None:
+            held = dict(beside)
+            _aside(beside, chunk.response)
+            if chunk is not chunks[-1]:
+                beside.update(held)
 
 
 def _output(

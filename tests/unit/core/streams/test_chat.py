@@ -158,16 +158,46 @@ def test_sources_beside_the_choices_survive(stream_type: str, text: str) -> None
     }
 
 
-@pytest.mark.parametrize("name", ["citations", "search_results", "images", "videos", "provider"])
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        *((name, place) for name in ("citations", "search_results") for place in range(6)),
+        *((name, place) for name in ("images", "videos", "provider") for place in (0, 2, 3, 4, 5)),
+    ],
+)
 def test_a_source_that_comes_once_is_enough(name: str, place: int) -> None:
-    """Whatever the chunk that brings it, and with nothing else beside the choices."""
-    payloads: list[Json] = [choice({"content": "a"}) for _ in range(3)]
+    """Beside any chunk; pictures, videos and who served it beside any but a plain delta in the middle."""
+    payloads: list[Json] = [
+        choice({"content": "a"}),
+        choice({"content": "b"}),
+        choice({"reasoning": "c"}),
+        choice({}, finish="stop"),
+        {"choices": []},
+        choice({"content": "d"}),
+    ]
     payloads[place][name] = SOURCES[name]
     output = fold("chat.completion", *payloads)
 
     shown = {"images": "search_images", "provider": "upstream_provider"}.get(name, name)
     assert (output.output_message or {}).get(shown) == SOURCES[name]
+
+
+def test_the_last_word_on_a_source_counts() -> None:
+    """Also where it stands beside a plain delta at an end; a chunk that is an error has no word."""
+    plain = [
+        choice(
+            {"content": "a"},
+        )
+        | {"provider": name}
+        for name in "abc"
+    ]
+    output = fold("chat.completion", *plain)
+    later = fold("chat.completion", plain[0], choice({}, finish="stop") | {"provider": "z"}, choice({"content": "b"}))
+    failed = [chunk("chat.completion", plain[0], 0, error={"message": "boom"}), chunk("chat.completion", plain[1], 1)]
+
+    assert (output.output_message or {})["upstream_provider"] == "c"
+    assert (later.output_message or {})["upstream_provider"] == "z"
+    assert (FOLDS["chat.completion"](failed).output_message or {})["upstream_provider"] == "b"
 
 
 def test_sources_belong_to_the_message_that_is_shown() -> None:
