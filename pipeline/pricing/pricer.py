@@ -53,10 +53,11 @@ class Terms(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """A price with the lines that it is the sum of."""
+    """A price with the lines that it is the sum of; `failure` is the exception that was raised instead of an answer."""
 
     answer: Price | Unpriced
     lines: Sequence[Line] = ()
+    failure: Exception | None = None
 
 
 class PriceList:
@@ -83,21 +84,24 @@ class PriceList:
 
     def price(self, call: Call) -> Price | Unpriced:
         """What a call costs, or why nobody knows."""
-        failure = None
-        try:
-            answer = self.quote(call).answer
-        except Exception as bug:  # noqa: BLE001  CONTRACT G4: a price exception is cost null with a reason
-            answer, failure = Unpriced(PRICE_ERROR), bug
+        quote = self.quote(call)
+        answer = quote.answer
         if isinstance(answer, Price):
             self.counts[PRICED] += 1
             return answer
         self.counts[answer.reason] += 1
         if self._report is not None:
-            self._report(call, answer.reason, failure)
+            self._report(call, answer.reason, quote.failure)
         return answer
 
     def quote(self, call: Call) -> Quote:
-        """The price of a call line by line."""
+        """The price of a call line by line; raises nothing."""
+        try:
+            return self._quote(call)
+        except Exception as bug:  # noqa: BLE001  CONTRACT G4: a price exception is cost null with a reason
+            return Quote(Unpriced(PRICE_ERROR), failure=bug)
+
+    def _quote(self, call: Call) -> Quote:
         terms = self.terms(call)
         if isinstance(terms, Unpriced):
             return Quote(terms)

@@ -67,6 +67,7 @@ def test_an_exception_is_no_price_and_is_told() -> None:
 
     assert prices.price(call("openai/gpt-4o", USED)) == Unpriced("price_error")
     assert told == [("price_error", KeyError)]
+    assert prices.quote(call("openai/gpt-4o", USED)).lines == ()
     assert prices.counts == {"price_error": 1}
 
 
