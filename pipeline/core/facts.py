@@ -36,7 +36,7 @@ class Attempt:
         finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
         cost: USD as the gateway priced it.
         anomalies: odd leaves found while folding.
-        estimated: nobody stated `token_usage`, it was estimated.
+        estimated: nobody stated `token_usage`, or its output; it was estimated.
     """
 
     number: int
@@ -116,7 +116,7 @@ def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dic
     for chunk in reversed(chunks):
         payload = chunk.response
         if chunk.error is not None:
-            raw, kind = _billed(chunk.error), StreamType.CHAT.value
+            raw, kind = billed_usage(chunk.error), StreamType.CHAT.value
         elif payload is None:
             continue
         else:
@@ -133,7 +133,7 @@ def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dic
     return llm_usage(stream_type, upper or None, origin)
 
 
-def _billed(error: dict[str, Any]) -> Any:
+def billed_usage(error: dict[str, Any]) -> Any:
     """What an error says of usage."""
     extra = error.get("extra_fields")
     return extra.get("billed_usage") if isinstance(extra, dict) else None
