@@ -19,6 +19,7 @@ from pipeline.core.cost import (
     NO_PRICES,
     PRICE_ERROR,
     PROVIDER_ZERO,
+    RETRIEVED,
     ZERO,
     Price,
     Unpriced,
@@ -44,6 +45,9 @@ _SEARCH: Final = "search"
 """Action of a web_search_call that is billed; opening a page that was found is not."""
 _FINISHED_IMAGE: Final = frozenset({"image_generation.completed", "image_edit.completed"})
 _HIT_TYPE_DIRECT: Final = "direct"
+
+_RETRIEVALS: Final = frozenset({"responses_retrieve_stream"})
+"""Calls that give out a response once more, with the usage of the first time (WIRE §1)."""
 
 _NOTHING: Final = Units()
 
@@ -72,6 +76,8 @@ def appraise_call(attempt: Attempt, call: Call, pricer: Pricer | None) -> Price 
     if (attempt.cache_debug or {}).get("cache_hit") is True:
         return Price(ZERO, GATEWAY) if gateway is not None else _from_cache(attempt.cache_debug or {}, call, pricer)
     stated = Price(ZERO, GATEWAY) if gateway is not None else own
+    if attempt.call in _RETRIEVALS:
+        return Unpriced(RETRIEVED) if stated is None else stated
     if own is not None and own.total:
         return own if gateway is None else own._replace(reason=GATEWAY_ZERO)
     if stated is None:
@@ -167,11 +173,15 @@ def _transcription_units(attempt: Attempt, _: Any) -> Units:
 
 
 def _image_units(attempt: Attempt, _: Any) -> Units:
-    """Images that ended; of those without events that say so, what there is."""
+    """Images that ended; of those without events that say so, what there is, also where it was not kept."""
     ended = {chunk.image_index for chunk in attempt.chunks if getattr(chunk.response, "type", None) in _FINISHED_IMAGE}
+    if ended or attempt.error is not None:
+        return Units(images=len(ended) or None)
     shown = (attempt.output.image_generation_output or {}).get("data") or ()
-    whole = len(shown) if attempt.error is None else 0
-    return Units(images=len(ended) or whole or None)
+    hidden = {chunk.image_index or 0 for chunk in attempt.chunks if chunk.said is not None}
+    if hidden:
+        hidden -= {image["index"] for image in shown}
+    return Units(images=len(shown) + len(hidden) or None)
 
 
 def _responses_units(attempt: Attempt, _: Any) -> Units:

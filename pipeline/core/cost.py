@@ -27,6 +27,8 @@ PRICE_ERROR: Final = "price_error"
 GATEWAY_ZERO: Final = "gateway_zero"
 PROVIDER_ZERO: Final = "provider_zero"
 """A stated 0 for what was used and is not known to be free."""
+RETRIEVED: Final = "retrieved"
+"""A stored response that was read again: it was billed with the request that made it."""
 CACHE_HIT: Final = "cache_hit"
 """The gateway answered from its own cache: the provider was not asked."""
 

@@ -1,10 +1,14 @@
-"""Usage of a stream that was cut before its provider could state one, estimated from what was delivered.
+"""Usage of a stream that was cut before its provider could state it, estimated from what was delivered.
 
 Asked for by `estimate_usage`, off by default.  The rules:
 
-    which       attempts that end `incomplete` and have no usage; a stated usage is never replaced (symptom 17), and an
-                attempt that ended in an error is not one that was cut.  Chat, text completion and Responses only: other
-                output has no words.  An attempt that delivered none has no estimate.
+    which       attempts that end `incomplete` and have no usage; an attempt that ended in an error is not one that was
+                cut.  Chat, text completion and Responses only: other output has no words.  An attempt that delivered
+                none has no estimate.
+    stated      a usage that its provider stated is never replaced.  One that content came after speaks of the output up
+                to there only: Anthropic begins each stream with 1 or so (symptom 17, bifrost PR 3709).  Its output is
+                raised to the estimate where that is more, the rest of it stays, and the usage is marked; one that comes
+                with a cost stays whole.
     output      the words of pipeline.core.texts, by the tokenizer or by characters; content that was not stored
                 (limits, capture) by characters, of which it is known how many there were.
     input       the words of the raw request, where it was kept: messages, prompt or input, instructions, tools; 4 more
@@ -19,14 +23,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from typing import Any, Final
 
 import msgspec
 
 from pipeline.core.dialect import mapping
-from pipeline.core.facts import Attempt
+from pipeline.core.facts import Attempt, billed_usage
 from pipeline.core.output import Json
+from pipeline.core.streams import CONTENT
 from pipeline.core.texts import texts
+from pipeline.core.usage import llm_usage, stated_usage
 from pipeline.core.valuation import Estimator
 from schemas.chunk import StreamType
 
@@ -54,7 +61,7 @@ def by_characters(count: int) -> int:
 
 
 def fill(attempts: Iterable[Attempt], stream_type: str, request: Any, estimator: Estimator) -> None:
-    """Estimate the usage of attempts that were cut and have none.
+    """Estimate the usage of attempts that were cut: where they have none, or an output that was counted too early.
 
     Args:
         attempts: the incomplete ones of a request; changed in place.
@@ -65,20 +72,60 @@ def fill(attempts: Iterable[Attempt], stream_type: str, request: Any, estimator:
     if stream_type not in _WORDED:
         return
     for attempt in attempts:
-        if attempt.token_usage is None:
-            attempt.token_usage = _usage(attempt, request, estimator)
-            attempt.estimated = attempt.token_usage is not None
+        stated = attempt.token_usage
+        if stated is not None and not _overtaken(attempt, stated, stream_type):
+            continue
+        completion = _completion(attempt, estimator)
+        if completion is None or (stated is not None and completion <= stated.get("completion_tokens", 0)):
+            continue
+        found = _usage(attempt, completion, request, estimator) if stated is None else _raised(stated, completion)
+        attempt.token_usage, attempt.estimated = found, True
 
 
-def _usage(attempt: Attempt, request: Any, estimator: Estimator) -> Json | None:
+def _completion(attempt: Attempt, estimator: Estimator) -> int | None:
+    """Tokens of what was delivered; None when nothing was."""
     said, hidden = "\n".join(texts(attempt.output)), attempt.output.hidden
-    if not said and not hidden:
-        return None
-    completion = estimator.tokens(attempt.model, said) + by_characters(hidden)
+    return estimator.tokens(attempt.model, said) + by_characters(hidden) if said or hidden else None
+
+
+def _usage(attempt: Attempt, completion: int, request: Any, estimator: Estimator) -> Json:
     prompt = _prompt(request, attempt.model, estimator)
     if prompt is None:
         return {"completion_tokens": completion}
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+class _Tells(Enum):
+    """What a chunk tells that matters here."""
+
+    USAGE = auto()
+    CONTENT = auto()
+
+
+def _overtaken(attempt: Attempt, stated: Json, stream_type: str) -> bool:
+    """Whether content came after the chunk that states the usage, and no cost was stated."""
+    if attempt.cost is not None or stated.get("cost") is not None:
+        return False
+    told = (_tells(chunk, stream_type) for chunk in reversed(attempt.chunks))
+    return next(filter(None, told), None) is _Tells.CONTENT
+
+
+def _tells(chunk: Any, stream_type: str) -> _Tells | None:
+    """Whether a chunk states a usage or, if not, brings content."""
+    if chunk.error is not None:
+        return _Tells.USAGE if billed_usage(chunk.error) is not None else None
+    if chunk.response is None:
+        return None
+    if llm_usage(stream_type, stated_usage(stream_type, chunk.response))[0] is not None:
+        return _Tells.USAGE
+    return _Tells.CONTENT if chunk.said is not None or CONTENT[stream_type](chunk.response) else None
+
+
+def _raised(stated: Json, completion: int) -> Json:
+    """A stated usage with more output, and its total with it."""
+    prompt = stated.get("prompt_tokens")
+    total = {} if prompt is None else {"total_tokens": prompt + completion}
+    return stated | {"completion_tokens": completion} | total
 
 
 def _prompt(request: Any, model: str | None, estimator: Estimator) -> int | None:

@@ -35,8 +35,9 @@ class Attempt:
         error: BifrostError, out of band before in band; null when the attempt had none.
         finish_reason: the provider's, or "error" for an out-of-band error that nothing finished before (S-ERR-2).
         cost: USD as the gateway priced it.
+        call, response_id: request_type of the gateway, and the provider's id, of the first chunk that has them.
         anomalies: odd leaves found while folding.
-        estimated: nobody stated `token_usage`, it was estimated.
+        estimated: nobody stated `token_usage`, or its output; it was estimated.
     """
 
     number: int
@@ -52,6 +53,8 @@ class Attempt:
     provider: str | None
     model: str | None
     anomalies: int
+    call: str | None = None
+    response_id: str | None = None
     estimated: bool = False
 
 
@@ -69,6 +72,7 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: 
     provider = _newest(chunks, "provider")
     model = _newest(chunks, "model") or _stated(payloads, stream_type, "model")
     usage, odd_usage = _usage(chunks, stream_type, Origin(provider, model))
+    extras = [payload.extra_fields for payload in payloads if payload.extra_fields is not None]
     return Attempt(
         number=number,
         chunks=chunks,
@@ -78,10 +82,12 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: 
         finish_reason=_finish_reason(chunks, output) if error is not None else output.finish_reason,
         token_usage=usage,
         cost=_last(chunks, "cost"),
-        cache_debug=_last([p.extra_fields for p in payloads if p.extra_fields is not None], "cache_debug"),
+        cache_debug=_last(extras, "cache_debug"),
         service_tier=_stated(payloads, stream_type, "service_tier"),
         provider=provider,
         model=model,
+        call=next((extra.request_type for extra in extras if extra.request_type), None),
+        response_id=_response_id(payloads, stream_type),
         anomalies=output.anomalies + odd + odd_usage,
     )
 
@@ -110,13 +116,22 @@ def _stated(payloads: Sequence[Any], stream_type: str, name: str) -> str | None:
     return texts[-1] if texts else None
 
 
+def _response_id(payloads: Sequence[Any], stream_type: str) -> str | None:
+    """The first id that is none of an event; some providers give each chunk another, or an empty one (symptom 31)."""
+    if stream_type == StreamType.RESPONSES:
+        ids = (payload.response.get("id") for payload in payloads if payload.response is not None)
+    else:
+        ids = (getattr(payload, "id", None) for payload in payloads)
+    return next((found for found in ids if found and isinstance(found, str)), None)
+
+
 def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dict[str, Any] | None, int]:
     """Usage of the highest chunk that has it; an error may state what the failed stream was billed (WIRE §3)."""
     upper: dict[str, Any] = {}
     for chunk in reversed(chunks):
         payload = chunk.response
         if chunk.error is not None:
-            raw, kind = _billed(chunk.error), StreamType.CHAT.value
+            raw, kind = billed_usage(chunk.error), StreamType.CHAT.value
         elif payload is None:
             continue
         else:
@@ -133,7 +148,7 @@ def _usage(chunks: Sequence[Any], stream_type: str, origin: Origin) -> tuple[dic
     return llm_usage(stream_type, upper or None, origin)
 
 
-def _billed(error: dict[str, Any]) -> Any:
+def billed_usage(error: dict[str, Any]) -> Any:
     """What an error says of usage."""
     extra = error.get("extra_fields")
     return extra.get("billed_usage") if isinstance(extra, dict) else None

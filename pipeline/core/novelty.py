@@ -21,6 +21,7 @@ _NAMES: Final = frozenset(
         "provider",
         "system_fingerprint",
         "index",
+        "request_type",
         "latency",
         "type",
         "sequence_number",

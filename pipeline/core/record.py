@@ -177,6 +177,7 @@ def _evidence(head: Head, attempts: Sequence[Attempt], shown: Attempt, cause: st
     return {
         "labels": labels(_in_order(attempts)),
         "service_tier": _newest(attempts, "service_tier"),
+        "origin": _origin(shown),
         "closed_by": head.closed_by,
         "complete": cause != EXPIRY and not gaps,
         "missing_indexes": gaps,
@@ -187,6 +188,12 @@ def _evidence(head: Head, attempts: Sequence[Attempt], shown: Attempt, cause: st
         "conflict_count": head.conflicts,
         "payload_anomalies": head.anomalies + sum(attempt.anomalies for attempt in attempts),
     }
+
+
+def _origin(shown: Attempt) -> Json | None:
+    """Which call of the provider it was."""
+    found = {"call": shown.call, "response_id": shown.response_id}
+    return found if any(found.values()) else None
 
 
 def _content_times(shown: Attempt, times: Times) -> Json:

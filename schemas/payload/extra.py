@@ -8,6 +8,7 @@ from schemas.leaves import Json, JsonObject, Model, Number
 class ExtraFields(Model):
     """What the gateway adds to a provider's payload."""
 
+    request_type: str | None = None
     latency: Number | None = None
     raw_request: Json = None
     raw_response: Json = None

@@ -12,7 +12,7 @@ from schemas.record.accumulated import (
 )
 from schemas.record.billing import Attempt, CostDetails, CostSource, RecordDelta, UsageDelta, UsageSource
 from schemas.record.error import BifrostError, ErrorField
-from schemas.record.evidence import InterChunkLatency, RecordSource
+from schemas.record.evidence import InterChunkLatency, RecordOrigin, RecordSource
 from schemas.record.media import (
     BifrostImageGenerationResponse,
     BifrostSpeechResponse,
@@ -70,6 +70,7 @@ __all__ = [
     "PromptTokensDetails",
     "ReasoningDetails",
     "RecordDelta",
+    "RecordOrigin",
     "RecordSource",
     "ResponsesMessage",
     "SpeechUsage",

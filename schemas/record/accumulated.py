@@ -10,7 +10,7 @@ from schemas.chunk import SCHEMA_VERSION, StreamType
 from schemas.leaves import Count, Json, Model, Number, RequestId
 from schemas.record.billing import Attempt, CostDetails, RecordDelta, UsageSource
 from schemas.record.error import BifrostError
-from schemas.record.evidence import InterChunkLatency, RecordSource
+from schemas.record.evidence import InterChunkLatency, RecordOrigin, RecordSource
 from schemas.record.media import BifrostImageGenerationResponse, BifrostSpeechResponse, BifrostTranscriptionResponse
 from schemas.record.message import ChatAssistantMessageToolCall, ChatMessage, Choice, LogProbs, ResponsesMessage
 from schemas.record.part import Instant, Lenient, Sha256, Uuid
@@ -65,6 +65,8 @@ class AccumulatedData(Model):
     delta: RecordDelta | None
     labels: dict[str, str]
     service_tier: str | None
+    origin: RecordOrigin | None
+    """Null where no chunk says anything of it."""
     closed_by: ClosedBy = Field(strict=False)
     complete: bool
     """The end was seen and no index is missing."""

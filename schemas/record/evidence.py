@@ -19,6 +19,15 @@ class InterChunkLatency(Model):
     """Null where the usage is unknown."""
 
 
+class RecordOrigin(Model):
+    """What was asked of the provider, and under which id it answered."""
+
+    call: str | None
+    """request_type of the gateway (WIRE §1): a stored response that is read again is told by it."""
+    response_id: str | None
+    """The provider's own id, of the first chunk that has one."""
+
+
 class RecordSource(Model):
     """Where to replay a record from; null where a stream was folded outside Kafka."""
 

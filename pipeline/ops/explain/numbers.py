@@ -47,7 +47,7 @@ _FAILED: Final = ("S-ERR-2", "an error at or above the last finish counts as one
 _ERROR: Final = ("S-ERR-1, S-ERR-5", "the highest error handed in, else the last one in a payload")
 _TIER: Final = ("S-META-6", "newest non-null")
 _NULL: Final = ("CONTRACT §2", "null where nobody stated one, never zeros")
-_ESTIMATED: Final = ("CONTRACT §2", "estimated, because nobody stated one")
+_ESTIMATED: Final = ("CONTRACT §2", "estimated: nobody stated one, or only before the output came")
 
 
 class Number(NamedTuple):
@@ -128,7 +128,7 @@ class _Listing:
         rule = SUMMED if self._several else HIGHEST
         note = "" if self._origins.usage_given() else UNSURE
         if source != "provider":
-            rule, note = _ESTIMATED, "of each attempt that nobody stated a usage of"
+            rule, note = _ESTIMATED, "of what nobody stated"
         for name, value in usage.items():
             yield self._number(f"token_usage.{name}", value, rule, self._origins.usage(), note)
 

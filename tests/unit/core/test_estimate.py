@@ -137,6 +137,64 @@ def test_a_stated_usage_is_never_replaced(counts: Json) -> None:
     assert source == "provider"
 
 
+BEGUN: Json = {"prompt_tokens": 35, "prompt_tokens_details": {"cached_read_tokens": 9}, "completion_tokens": 1}
+"""What Anthropic begins a stream with."""
+
+
+@pytest.mark.parametrize("capture", ["full", "metadata"])
+@pytest.mark.parametrize(
+    "last", [cancelled(3), usage(3, {"total_tokens": 0}), chat(3), marker(3)], ids=["error", "zeros", "empty", "marker"]
+)
+def test_an_output_that_was_counted_before_it_came_is_raised(capture: Any, last: Document) -> None:
+    """Symptom 17: content after the chunk with the usage was not counted in it; what else it says stays."""
+    policy = Policy(estimate_usage="characters", capture=capture)
+
+    found, source = estimated(usage(0, BEGUN), chat(1, "abcd" * 5), chat(2, "abcd" * 5), last, policy=policy)
+
+    assert found == BEGUN | {"completion_tokens": 10, "total_tokens": 45}
+    assert source == "estimated"
+
+
+def test_a_raised_output_without_an_input_has_no_total() -> None:
+    """Absent is not 0."""
+    found, source = estimated(usage(0, {"completion_tokens": 1}), chat(1, "abcdefgh"))
+
+    assert (found, source) == ({"completion_tokens": 2}, "estimated")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([usage(0, BEGUN), chat(1, "abcd")], id="no more than was counted"),
+        pytest.param([usage(0, BEGUN | {"cost": 0.5}), chat(1, "abcdefgh")], id="the provider stated a cost"),
+        pytest.param([usage(0, BEGUN), chat(1, "abcdefgh", cost=0.5)], id="the gateway stated a cost"),
+        pytest.param(
+            [chat(0, "abcdefgh"), chat(1, "abcdefgh", usage=BEGUN), chat(2, "")], id="usage with the last word"
+        ),
+        pytest.param([usage(0, BEGUN), cancelled(1)], id="nothing was delivered"),
+        pytest.param([chat(0, "abcdefgh", usage=BEGUN), error(1, "gone", "request_cancelled")], id="one chunk"),
+        pytest.param(
+            [
+                chat(0, "abcdefgh"),
+                chunk(
+                    1,
+                    error={
+                        "error": {"type": "request_cancelled", "message": ""},
+                        "extra_fields": {"billed_usage": BEGUN},
+                    },
+                ),
+            ],
+            id="billed by the error",
+        ),
+    ],
+)
+def test_a_count_that_nothing_overtook_stands(chunks: list[Document]) -> None:
+    """Never less than was stated, and nothing in the place of what was stated last, or with a cost."""
+    found, source = estimated(*chunks)
+
+    assert (found["completion_tokens"], source) == (1, "provider")
+
+
 def test_all_that_the_model_wrote_counts() -> None:
     """Content, refusal, reasoning, names and arguments of tools, of every choice."""
     call = {"index": 0, "id": "c", "function": {"name": "ffff", "arguments": "{}{}"}}

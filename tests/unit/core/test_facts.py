@@ -371,3 +371,24 @@ def test_repeated_snapshots_change_nothing(seed: int) -> None:
     random.Random(seed).shuffle(delivered)
 
     assert attempt(*delivered).token_usage == counts(6)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        ([chunk(0, {"id": ""}), chunk(1, {"id": "a"}), chunk(2, {"id": "b"})], (None, "a")),
+        (
+            [chunk(0, {"id": "a", "extra_fields": {"request_type": "a_stream"}})],
+            ("a_stream", "a"),
+        ),
+        ([chunk(0, {"extra_fields": {"request_type": ""}}), marker(1)], (None, None)),
+        ([event(0, "response.created", fields={"response": {"id": "resp_1"}, "item_id": "msg_1"})], (None, "resp_1")),
+        ([event(0, "response.created", fields={"response": {"id": 7}}), event(1, "response.ping")], (None, None)),
+        ([speech(0, b"x")], (None, None)),
+    ],
+)
+def test_a_response_is_known_by_its_first_id(chunks: list[Document], expected: tuple[Any, Any]) -> None:
+    """Symptoms 31 and 32: later chunks may have others or none; the request_type is that of the gateway."""
+    found = attempt(*chunks)
+
+    assert (found.call, found.response_id) == expected

@@ -58,6 +58,7 @@ def decoded(document: Document) -> Chunk:
 
 NOTHING: list[tuple[str, Document]] = [
     ("an empty delta", chat(6)),
+    ("names alone", chunk(6, {"id": "a", "model": "m", "extra_fields": {"request_type": "chat_completion_stream"}})),
     ("a role alone", chunk(6, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})),
     ("no choice", chunk(6, {"choices": [], "id": "c", "model": "m", "created": 5, "system_fingerprint": "f"})),
     ("who serves the gateway", chunk(6, {"choices": [], "provider": "p", "x_groq": {"id": "r"}})),

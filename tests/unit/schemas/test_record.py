@@ -32,6 +32,7 @@ CONTRACT = {
     *("audio_output", "transcription_output", "image_generation_output", "finish_reason", "raw_response"),
     *("raw_request", "provider", "stream_type"),
     *("schema_version", "record_id", "revision", "supersedes", "delta", "labels", "service_tier", "closed_by"),
+    "origin",  # beside the contract, which allows more optional fields: symptom 32
     *("complete", "missing_indexes", "truncated", "content_omitted", "chunk_count", "duplicate_count"),
     *("conflict_count", "payload_anomalies", "choices", "logprobs", "usage_source", "cost_details", "attempts"),
     *("time_to_first_content", "inter_chunk_latency", "source", "config_digest", "digest"),
