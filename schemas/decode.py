@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, NoReturn, Union, cast
 
 import msgspec
@@ -45,10 +46,18 @@ _BARE_POINT: Final = len("2026-01-01T00:00:00.Z")
 _Z_LAYOUT: Final = frozenset({"-T::.", "-T::Z"})
 """Characters 7, 10, 13, 16 and 19 of an RFC 3339 timestamp in UTC, with and without a fraction."""
 
+_REPLACED: Final = ("response", "raw_request", "said")
+
 _wire = Compiler(stored=False)
 _stored = Compiler(stored=True)
 _WIRE: Final = tuple(_wire.struct(model, tag="stream_type") for model in CHUNKS.values())
 _PLAIN: Final = {name: _stored.struct(model, tag="stream_type") for name, model in CHUNKS.items()}
+_LEFT: Final = {
+    name: [each for each in kind.__struct_fields__ if each not in _REPLACED] for name, kind in _PLAIN.items()
+}
+_COPIES: Final = {name: (_PLAIN[name], names, attrgetter(*names)) for name, names in _LEFT.items()}
+"""What of a chunk is copied when its content is left out, by stream type."""
+
 _ODD: Final = {name: _stored.odd(model) for name, model in CHUNKS.items()}
 _decode_json: Final = msgspec.json.Decoder(Union[_WIRE]).decode  # noqa: UP007  built at run time
 _from_iso: Final = datetime.fromisoformat
@@ -112,9 +121,8 @@ def decode(value: bytes) -> Chunk:
 
 def stripped(chunk: Any, response: Any, said: int | None) -> Chunk:
     """A copy of a chunk for state, with another payload and without its raw request; its original bytes stay behind."""
-    kind: Any = _PLAIN[chunk.stream_type]
-    fields = {name: getattr(chunk, name) for name in kind.__struct_fields__}
-    return cast("Chunk", kind(**(fields | {"response": response, "raw_request": None, "said": said})))
+    kind, names, values = _COPIES[chunk.stream_type]
+    return cast("Chunk", kind(**dict(zip(names, values(chunk), strict=True)), response=response, said=said))
 
 
 def _compiled(chunk: Chunk) -> Chunk:

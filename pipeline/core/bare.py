@@ -7,18 +7,23 @@ the same is done to repeats of such a chunk before they are compared.
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from pipeline.core.error import without_content
 from pipeline.core.streams import FOLDS, STRIP
+from pipeline.core.streams.capture import DELTA
 from pipeline.core.text import mend_json
 from pipeline.core.texts import characters
-from schemas.chunk import Chunk
+from schemas.chunk import Chunk, StreamType
 from schemas.decode import STORED, stripped
 
 _LEAVES: Final = (bytes, datetime)
+_OTHERS: Final = [name for name in DELTA if name != "content"]
+_beside: Final = attrgetter(*_OTHERS)
+_NOTHING: Final = (None,) * len(_OTHERS)
 
 
 def bare(chunk: Any, *, captured: bool) -> Chunk:
@@ -37,9 +42,7 @@ def bare(chunk: Any, *, captured: bool) -> Chunk:
     if chunk.response is None:
         without: Any = stripped(chunk, None, None)
     else:
-        output = FOLDS[chunk.stream_type]([chunk])
-        said = characters(output) if output.content_times else None
-        without = stripped(chunk, STRIP[chunk.stream_type](chunk.response), said)
+        without = stripped(chunk, STRIP[chunk.stream_type](chunk.response), _said(chunk))
     if not captured:
         without.error = without_content(chunk.error)
         if without.response is not None:
@@ -49,6 +52,17 @@ def bare(chunk: Any, *, captured: bool) -> Chunk:
     fields = mend_json(msgspec.to_builtins(without, builtin_types=_LEAVES))
     whole: Chunk = msgspec.convert(fields, STORED, builtin_types=_LEAVES)
     return whole
+
+
+def _said(chunk: Any) -> int | None:
+    """How many characters a chunk has by its fold; a plain delta of one choice, the common case, needs none."""
+    choices = chunk.response.choices if chunk.stream_type == StreamType.CHAT and chunk.error is None else None
+    if choices is not None and len(choices) == 1 and chunk.original is None:
+        delta = choices[0].delta
+        if delta is None or (isinstance(delta.content, str | None) and _beside(delta) == _NOTHING):
+            return len(delta.content) if delta is not None and delta.content else None
+    output = FOLDS[chunk.stream_type]([chunk])
+    return characters(output) if output.content_times else None
 
 
 def cuts(whole: Any, without: Any) -> bool:

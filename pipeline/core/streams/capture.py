@@ -23,10 +23,12 @@ from schemas.payload import (
     TranscriptionResponse,
 )
 
-_DELTA: Final = (
+DELTA: Final = (
     *("content", "refusal", "reasoning", "reasoning_content", "reasoning_details"),
     *("tool_calls", "annotations", "audio", "images", "provider_items", "extra_content"),
 )
+"""Fields of a delta that are content."""
+
 _BESIDE: Final = ("citations", "search_results", "images", "videos")
 _GROQ_KEPT: Final = ("id", "usage", "error")
 _EVENT: Final = (
@@ -55,7 +57,7 @@ def _bare_choice(choice: ChatChoice) -> ChatChoice:
     bare.text = bare.logprobs = bare.stop_details = None
     if choice.delta is not None:
         delta: ChatDelta = copy(choice.delta)
-        _clear(delta, _DELTA)
+        _clear(delta, DELTA)
         bare.delta = delta
     return bare
 

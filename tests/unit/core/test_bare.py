@@ -78,6 +78,8 @@ def test_the_chunk_itself_stays_as_it_is() -> None:
         pytest.param(chat(0, SECRET), 6, id="text"),
         pytest.param(chat(0), None, id="nothing"),
         pytest.param(chat(0, ""), None, id="an empty text"),
+        pytest.param(chunk(0, {"choices": [{"index": 0}]}), None, id="a choice without a delta"),
+        pytest.param(chunk(0, {"choices": [{"delta": {"content": [{"text": SECRET}]}}]}), 6, id="blocks"),
         pytest.param(chunk(0, {"choices": [{"delta": {"role": "assistant"}}]}), None, id="a role"),
         pytest.param(
             chunk(0, {"choices": [{"delta": {"reasoning": SECRET, "reasoning_content": SECRET}}]}), 6, id="one"
