@@ -196,10 +196,7 @@ QUARANTINED: Final = [chat(0, canary("quarantined")), chat(1, canary("rebuilt"),
 REFUSED: Final = {"conflict", "too-late"}
 """Places of chunks that become dead letters."""
 
-UNREAD: Final = {"citation", "extra"}
-"""Places that no payload has; they are passed over."""
-
-UNSHOWN: Final = UNREAD | REFUSED | {
+UNSHOWN: Final = REFUSED | {
     "inner-raw-request",  # that of the envelope comes first
     "instructions", "metadata",  # the record holds output
     "heard", "preview",  # the closing event has the whole text, the finished image
