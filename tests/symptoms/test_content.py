@@ -89,26 +89,25 @@ def test_symptom_37_placeholders_and_whole_calls(deltas: Sequence[Calls], argume
     assert tools(*deltas) == [("c1", "f", arguments)]
 
 
-def test_symptom_38_several_choices_concatenated() -> None:
+ANSWERS: Final = (("AAA", "stop"), ("BBB", "length"), ("CCC", "stop"))
+TURNS: Final = [(turn, choice) for turn in range(4) for choice in range(3)]
+
+
+@pytest.mark.parametrize("order", [TURNS, sorted(TURNS, key=lambda each: each[1])], ids=["by turns", "one by one"])
+def test_symptom_38_several_choices_concatenated(order: Sequence[tuple[int, int]]) -> None:
     """The answers of n=3 stay apart, and the request is not closed before the third of them has finished.
 
     Threads: litellm#35793, #3276, #8977, PR#15962; openai-agents-python#3313.
     """
-    texts = ("AAA", "BBB", "CCC")
-    sent: list[Document] = [chat(0, "A", choice=0, raw_request={"n": 3})]
-    sent += [chat(3 * turn + choice, texts[choice][turn], choice=choice) for turn in range(3) for choice in range(3)][
-        1:
-    ]
-    sent += [chat(9 + choice, choice=choice, finish=("stop", "length", "stop")[choice]) for choice in range(3)]
-    late = [*range(0, 1_100, 100), 60_000]  # the third finish comes long after the grace of the second
-    folded = fold(placed(*zip(late, sent, strict=True), clock(70_000)))
+    sent: list[Document] = []
+    for index, (turn, choice) in enumerate(order):
+        text, finish = ANSWERS[choice]
+        sent.append(chat(index, choice=choice, finish=finish) if turn == 3 else chat(index, text[turn], choice=choice))
+    sent[0]["raw_request"] = {"n": 3}
+    pauses = (60_000 if choice == 2 and (turn == 3 or order is not TURNS) else 0 for turn, choice in order)
+    (found,) = fold(placed(*zip(pauses, sent, strict=True), clock(70_000))).of()  # long after the grace of the second
 
-    (found,) = folded.of()
-    assert [(each["message"]["content"], each["finish_reason"]) for each in found["choices"]] == [
-        ("AAA", "stop"),
-        ("BBB", "length"),
-        ("CCC", "stop"),
-    ]
+    assert tuple((each["message"]["content"], each["finish_reason"]) for each in found["choices"]) == ANSWERS
     assert (found["output_message"]["content"], found["revision"], found["complete"]) == ("AAA", 0, True)
 
 
