@@ -8,13 +8,12 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any, Final
 
-import msgspec
-
 from pipeline.core.bare import bare, cuts
 from pipeline.core.closing import AT_ONCE, EXPIRY, LATE, LIMIT, rule_of
 from pipeline.core.head import NEVER, Head
 from pipeline.core.identity import FLOATING, slot_of
 from pipeline.core.policy import Policy
+from pipeline.core.request import opened
 from pipeline.core.rest import wake
 from pipeline.core.segment import pack_chunk
 from pipeline.core.signs import ERROR, MARKER, PLAIN, SIGNS, Signs
@@ -148,11 +147,7 @@ def _read_signs(head: Head, chunk: Any, signs: Signs) -> None:
 
 def _read_total(head: Head, request: Any, at: tuple[int, int]) -> None:
     """Read n of raw_request: how many choices or images will come; that of the lowest (attempt, chunk_index) counts."""
-    if isinstance(request, str):
-        try:
-            request = msgspec.json.decode(request)
-        except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-            return
+    request = opened(request)
     total = request.get("n") if isinstance(request, dict) else None
     if isinstance(total, int) and not isinstance(total, bool) and total > 0 and (head.total_at or at) >= at:
         head.images_total, head.total_at = total, at

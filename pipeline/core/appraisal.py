@@ -28,10 +28,10 @@ from pipeline.core.cost import (
 )
 from pipeline.core.facts import Attempt, raw_request
 from pipeline.core.output import Json
+from pipeline.core.usage import TOKENS
 from pipeline.core.valuation import Call, Pricer, Units
 from schemas.chunk import StreamType
 
-_TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _SECONDS: Final = ("audio_seconds", "prompt_audio_seconds", "seconds")
 """Where usages say how long the sound was: WIRE §4, Mistral, WIRE §4."""
 _TOOLS: Final = {
@@ -133,7 +133,7 @@ def _from_cache(cache_debug: Json, call: Call, pricer: Pricer | None) -> Price |
 def _used(call: Call) -> bool:
     """Whether the provider is known to have done something."""
     usage = call.usage or {}
-    return any(usage.get(name) for name in _TOKENS) or bool(call.units.seconds) or bool(usage.get("input_chars"))
+    return any(usage.get(name) for name in TOKENS) or bool(call.units.seconds) or bool(usage.get("input_chars"))
 
 
 def _no_units(_: Attempt, __: Any) -> Units:

@@ -26,11 +26,10 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Any, Final
 
-import msgspec
-
 from pipeline.core.dialect import mapping
 from pipeline.core.facts import Attempt, billed_usage
 from pipeline.core.output import Json
+from pipeline.core.request import opened
 from pipeline.core.streams import CONTENT
 from pipeline.core.texts import texts
 from pipeline.core.usage import llm_usage, stated_usage
@@ -130,11 +129,7 @@ def _raised(stated: Json, completion: int) -> Json:
 
 def _prompt(request: Any, model: str | None, estimator: Estimator) -> int | None:
     """Tokens of a raw request; None when it is unknown or holds more than text."""
-    if isinstance(request, str):
-        try:
-            request = msgspec.json.decode(request)
-        except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-            return None
+    request = opened(request)
     if not isinstance(request, dict) or request.keys().isdisjoint((*_LISTS, "prompt")):
         return None
     frames = sum(len(listed) for name in _LISTS if isinstance(listed := request.get(name), list))

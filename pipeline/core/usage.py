@@ -59,8 +59,8 @@ _ORDER: Final = (
     *("reasoning_cost", "citation_cost", "search_queries_cost"),
 )
 _RANK: Final = {name: rank for rank, name in enumerate(_ORDER)}
-_TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
-_PLAIN: Final = frozenset(_TOKENS)
+TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PLAIN: Final = frozenset(TOKENS)
 """Keys of a usage that is already as it should be."""
 
 NOBODY: Final = Origin()
@@ -78,7 +78,7 @@ def stated_usage(stream_type: str, response: Any) -> Any:
 
 def is_partial(stream_type: str, raw: Any) -> bool:
     """Whether a usage leaves one side to an earlier chunk: Anthropic's events may state what changed (symptom 7)."""
-    if stream_type != StreamType.CHAT or not isinstance(raw, dict) or not raw.keys().isdisjoint(_TOKENS):
+    if stream_type != StreamType.CHAT or not isinstance(raw, dict) or not raw.keys().isdisjoint(TOKENS):
         return False
     return (raw.get("input_tokens") is None) != (raw.get("output_tokens") is None)
 
@@ -103,13 +103,13 @@ def llm_usage(stream_type: str, raw: Any, origin: Origin = NOBODY) -> tuple[Json
     if not isinstance(raw, dict):
         return None, 1
     if _is_plain(raw):
-        return {name: raw[name] for name in _TOKENS}, 0
+        return {name: raw[name] for name in TOKENS}, 0
     reader = _Reader()
     fields, dialect = translate(raw)
     usage = _tidy(reconciled(reader.usage(fields), row_of(origin, dialect, stream_type)))
     if stream_type in (StreamType.CHAT, StreamType.TEXT) and usage.get("total_tokens", True) == 0:
         return None, reader.odd
-    if stream_type == StreamType.TRANSCRIPTION and not any(name in usage for name in _TOKENS):
+    if stream_type == StreamType.TRANSCRIPTION and not any(name in usage for name in TOKENS):
         return None, reader.odd
     return usage or None, reader.odd
 
