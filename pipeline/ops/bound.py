@@ -5,7 +5,7 @@
     -1h                      so long before now
     earliest, latest         the first record that is kept, the end
 
-Owns the grammar and how it becomes an offset. Imports settings' units, the contract's time format and errors.
+Owns the grammar; a name or a time becomes an offset as it does for a new ledger. Imports `engine.origin`, and units.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from aiokafka.structs import TopicPartition
 
+from pipeline.engine.origin import Origin
 from pipeline.errors import UsageError
 from pipeline.settings.units import DURATION
 from schemas.leaves import parse_timestamp
@@ -58,7 +59,4 @@ class Bound:
         """The offset that this is in a partition whose log is [begin, end); never outside of it."""
         if self.offset is not None:
             return min(max(self.offset, begin), end)
-        if self.time is None:
-            return begin if self.text == EARLIEST else end
-        found = (await consumer.offsets_for_times({place: self.time}))[place]
-        return end if found is None else min(max(int(found.offset), begin), end)
+        return min(await Origin(self.text, self.time).offset(consumer, place, begin=begin, end=end), end)

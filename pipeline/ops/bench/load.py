@@ -1,7 +1,7 @@
 """What the participants work on: chat streams in the contract's shape, so many of them open at a time.
 
 Owns the shapes and the fastest way to get them into a topic: a chunk is put together from pieces that are encoded once,
-and batches are filled by hand. Imports aiokafka.
+and batches are filled by hand. Imports aiokafka and the partitioner.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
+
+from pipeline.ops.partitioner import partition_of
 
 PARTITIONS: Final = 4
 
@@ -107,12 +108,6 @@ def waves(load: Load, prefix: bytes = b"req") -> Iterator[list[bytes]]:
         yield [b"%b-%08d" % (prefix, number) for number in range(first, min(load.requests, first + load.open))]
 
 
-def partition_of(key: bytes, partitions: int = PARTITIONS) -> int:
-    """Where Kafka's own producers put a key."""
-    hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % partitions
-
-
 async def send(
     client: Mapping[str, Any], topic: str, load: Load, advance: Callable[[int], None] = lambda _: None
 ) -> int:
@@ -130,7 +125,7 @@ async def send(
         filler = _Filler(producer, topic)
         pieces, sent = values(load), 0
         for ids in waves(load):
-            placed = [(key, partition_of(key)) for key in ids]
+            placed = [(key, partition_of(key, PARTITIONS)) for key in ids]
             for before, after in pieces:
                 for key, partition in placed:
                     value = before + key + after

@@ -1,7 +1,7 @@
 """A request on Kafka: its records from the end of their partition backwards, then its chunks by the record's range.
 
 Without a record it is still open, or nobody has folded it: its chunks are looked for in a stretch of time. Imports
-aiokafka's partitioner and its siblings.
+its siblings.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka.partitioner import murmur2
-
 from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import FoundProblem, ProducerFault
 from pipeline.ops.bound import Bound
@@ -22,13 +20,12 @@ from pipeline.ops.explain.document import Gathered
 from pipeline.ops.explain.topic import Topics
 from pipeline.ops.explain.watch import Watch
 from pipeline.ops.fold import located
+from pipeline.ops.partitioner import partition_of
 from pipeline.settings import Settings
 
 WINDOW: Final = 5_000
 """Offsets of the first block that is read backwards; each further one is twice as long, up to LONGEST."""
 LONGEST: Final = 160_000
-
-_POSITIVE: Final = 0x7FFF_FFFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +116,7 @@ class Finder:
             return range(count)
         if self._search.partition is not None:
             return (self._search.partition,)
-        return ((murmur2(self._key) & _POSITIVE) % count,)
+        return (partition_of(self._key, count),)
 
     # ---- chunks ------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.bench.load import BATCH_BYTES, Load, partition_of, values
+from pipeline.ops.bench.load import BATCH_BYTES, Load, values
 from pipeline.ops.bench.load import waves as ids_of
+from pipeline.ops.partitioner import partition_of
 from pipeline.settings import Settings, client
 
 TICK_SECONDS: Final = 0.02

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
 from pipeline.core.segment import Marker, hour_of, marker_key, pack, pack_markers
 from pipeline.ops.bench.load import Load
@@ -20,6 +19,7 @@ from pipeline.ops.bench.peer import Stage
 from pipeline.ops.bench.scenarios.feed import feeding, waves
 from pipeline.ops.bench.scenarios.figure import Outcome
 from pipeline.ops.bench.scenarios.ground import Ground
+from pipeline.ops.partitioner import partition_of
 from pipeline.ops.topics import definitions
 from pipeline.settings import Settings, client
 
@@ -93,7 +93,7 @@ def _rows(partitions: int, first: int, end: int) -> Iterator[tuple[int, bytes]]:
     groups: list[list[tuple[bytes, bytes]]] = [[] for _ in range(partitions)]
     for number in range(first, end):
         name = b"closed-%012d" % number
-        partition = (murmur2(name) & 0x7FFFFFFF) % partitions
+        partition = partition_of(name, partitions)
         group = groups[partition]
         group.append((marker_key(name, hour), value))
         if len(group) == ROW:

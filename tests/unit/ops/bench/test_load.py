@@ -6,7 +6,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, SourceRecord
-from pipeline.ops.bench.load import FULL, PARTITIONS, QUICK, SMALL, Load, partition_of, values, waves
+from pipeline.ops.bench.load import FULL, PARTITIONS, QUICK, SMALL, Load, values, waves
+from pipeline.ops.partitioner import partition_of
 from schemas.decode import decode
 
 LOAD = Load("x", requests=7, chunks=4, open=3)
@@ -75,4 +76,4 @@ def test_keys_lie_where_kafkas_producers_put_them() -> None:
     partitions, spread = list(range(PARTITIONS)), DefaultPartitioner()
     keys = [b"req-%08d" % number for number in range(200)]
 
-    assert [partition_of(key) for key in keys] == [spread(key, partitions, partitions) for key in keys]
+    assert [partition_of(key, PARTITIONS) for key in keys] == [spread(key, partitions, partitions) for key in keys]
