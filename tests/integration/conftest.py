@@ -9,6 +9,7 @@ import pytest
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
 from schemas.topics import Topic
+from tests.kafka import ledger_settings
 
 HERE = Path(__file__).parent
 
@@ -29,16 +30,7 @@ def topic_prefix() -> str:
 @pytest.fixture
 def settings(kafka: str, topic_prefix: str, tmp_path: Path) -> Settings:
     """Settings of a ledger of this test's own, with two partitions; `model_copy(update=…)` makes variants."""
-    return Settings(
-        bootstrap_servers=kafka,
-        ledger=topic_prefix,
-        chunk_topic=f"{topic_prefix}.chunks",
-        record_topic=f"{topic_prefix}.records",
-        dead_topic=f"{topic_prefix}.dead",
-        data_dir=tmp_path / "data",
-        partitions=2,
-        replication=1,
-    )
+    return ledger_settings(kafka, topic_prefix, tmp_path / "data")
 
 
 @pytest.fixture

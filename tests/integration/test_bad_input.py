@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
 from tests.integration.engine.harness import QUICK, Seen, Stream, committed, expectations, running, view
+from tests.kafka import ledger_settings
 
 SECRET: Final = "zq7-for-nobodys-eyes"
 """Content of everything that is refused."""
@@ -263,17 +264,7 @@ async def deliver(settings: Settings, halves: Sequence[Sequence[Message]]) -> li
 def outcome(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The run of the module's docstring."""
     name, folder = f"t{uuid.uuid4().hex[:10]}", tmp_path_factory.mktemp("bad_input")
-    settings = Settings(
-        bootstrap_servers=kafka,
-        ledger=name,
-        chunk_topic=f"{name}.chunks",
-        record_topic=f"{name}.records",
-        dead_topic=f"{name}.dead",
-        data_dir=folder / "data",
-        partitions=2,
-        replication=1,
-        max_chunk_bytes=LIMIT,
-    )
+    settings = ledger_settings(kafka, name, folder / "data", max_chunk_bytes=LIMIT)
     asyncio.run(create(client(settings), definitions(settings)))
     sent = asyncio.run(deliver(settings, [first_half(0), first_half(1)]))
     log, member = folder / "log", {"timing": QUICK, "instance": "one"}

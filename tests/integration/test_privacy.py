@@ -38,6 +38,7 @@ from tests.integration.test_bad_input import (
     first_half,
     second_half,
 )
+from tests.kafka import ledger_settings
 
 LEDGERS: Final = ("full", "metadata")
 BEFORE: Final = len(VICTIMS) + len(ENDS)
@@ -81,19 +82,8 @@ def left(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Left
 
 def ledger(kafka: str, run: str, capture: Any, folder: Path) -> Settings:
     """Settings of one of the two; they share the chunk topic only."""
-    return Settings(
-        bootstrap_servers=kafka,
-        ledger=f"{run}-{capture}",
-        chunk_topic=f"{run}.chunks",
-        record_topic=f"{run}-{capture}.records",
-        dead_topic=f"{run}-{capture}.dead",
-        data_dir=folder / capture,
-        partitions=2,
-        replication=1,
-        finish_grace=300,
-        max_chunk_bytes=LIMIT,
-        capture=capture,
-    )
+    own = {"finish_grace": 300, "max_chunk_bytes": LIMIT, "capture": capture}
+    return ledger_settings(kafka, f"{run}-{capture}", folder / capture, chunks=run, **own)
 
 
 async def scenario(ledgers: dict[str, Settings], folder: Path) -> dict[str, Left]:

@@ -23,6 +23,7 @@ from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
 from tests.chunk import HOUR, Document
 from tests.integration.engine.harness import QUICK, Seen, Worker, committed, running
+from tests.kafka import ledger_settings
 from tests.ledger import valid
 from tests.symptoms.traffic import ABANDONED, KILLED, RESTARTED, WAVES, Send, abandoned, begin, go_on, over
 
@@ -70,18 +71,8 @@ class Live:
 def settings_of(bootstrap_servers: str, folder: Path) -> Settings:
     """A ledger of its own with the default windows, which pass with the chunks."""
     ledger = f"symptoms{time.time_ns()}"
-    return Settings(
-        bootstrap_servers=bootstrap_servers,
-        ledger=ledger,
-        chunk_topic=f"{ledger}.chunks",
-        record_topic=f"{ledger}.records",
-        dead_topic=f"{ledger}.dead",
-        data_dir=folder / "data",
-        partitions=2,
-        replication=1,
-        clock="create",
-        clock_slack=100 * 24 * HOUR,  # the wall clock closes nothing
-    )
+    slack = 100 * 24 * HOUR  # the wall clock closes nothing
+    return ledger_settings(bootstrap_servers, ledger, folder / "data", clock="create", clock_slack=slack)
 
 
 def play(bootstrap_servers: str, folder: Path) -> Live:

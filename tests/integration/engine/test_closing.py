@@ -29,6 +29,7 @@ from tests.closing.table import SCENARIOS
 from tests.integration.engine.harness import Seen, Worker, committed, running
 from tests.integration.engine.playing import Played, play
 from tests.integration.engine.rereading import Live, assert_equal, live, refold
+from tests.kafka import ledger_settings
 from tests.replay import Folded
 
 LEDGERS: Final = ("steady", "stopped", "strict")
@@ -79,18 +80,8 @@ _RUN: Final = f"t{uuid.uuid4().hex[:10]}"
 def ledger(kafka: str, name: str, folder: Path) -> Settings:
     """Settings of one of the three; they share the chunk topic only."""
     own: dict[str, Any] = {**LIMITS, "clock_slack": HOUR} if name == "strict" else {"clock_slack": 1_000}
-    changes: dict[str, Any] = {**PROPORTIONS, **own}
-    return Settings(
-        bootstrap_servers=kafka,
-        ledger=f"{_RUN}-{name}",
-        chunk_topic=f"{_RUN}.chunks",
-        record_topic=f"{_RUN}-{name}.records",
-        dead_topic=f"{_RUN}-{name}.dead",
-        data_dir=folder / name,
-        partitions=PARTITIONS,
-        replication=1,
-        **changes,
-    )
+    changes: dict[str, Any] = {**PROPORTIONS, **own, "partitions": PARTITIONS}
+    return ledger_settings(kafka, f"{_RUN}-{name}", folder / name, chunks=_RUN, **changes)
 
 
 async def scenario(made: Run, workers: dict[str, Worker], folder: Path) -> None:

@@ -30,6 +30,7 @@ from tests.integration.engine.corpus import CORPORA, shared, unique
 from tests.integration.engine.crash import Forked
 from tests.integration.engine.harness import SECONDS, Seen, committed, send
 from tests.integration.engine.rereading import Live, assert_equal, live, refold
+from tests.kafka import ledger_settings
 from tests.replay import Folded
 
 LEDGERS: Final = ("steady", "kept", "emptied")
@@ -77,15 +78,11 @@ def run(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def ledger(kafka: str, run_name: str, name: str, folder: Path) -> Settings:
     """Settings of one of the three; they share the chunk topic only."""
-    return Settings(
-        bootstrap_servers=kafka,
-        ledger=f"{run_name}-{name}",
-        chunk_topic=f"{run_name}.chunks",
-        record_topic=f"{run_name}-{name}.records",
-        dead_topic=f"{run_name}-{name}.dead",
-        data_dir=folder / name,
-        partitions=2,
-        replication=1,
+    return ledger_settings(
+        kafka,
+        f"{run_name}-{name}",
+        folder / name,
+        chunks=run_name,
         finish_grace=GRACE,
         attempt_grace=GRACE,
         session_window=GRACE,
