@@ -22,7 +22,7 @@ log = get_logger(__name__)
 ASK_SECONDS: Final = 0.5
 """An idle partition's end is asked for at most so often."""
 
-SLICE: Final = 200
+SLICE: Final = 100
 """Requests of a partition closed by time at once: whoever closes next waits behind no more of them."""
 
 
