@@ -72,7 +72,7 @@ def admit(head: Head, chunk: Chunk, now: int, offset: int, size: int, policy: Po
         whole, chunk = chunk, bare(chunk, captured=policy.capture != "metadata")
         if policy.capture != "metadata" and not head.truncated and cuts(whole, chunk):
             head.truncated = head.changed = True
-    head.packed.append(pack_chunk(chunk))
+    head.held.append(pack_chunk(chunk) if head.segments else chunk)
     head.offsets.append(offset)
     if plain:
         due = now + policy.session_window

@@ -20,7 +20,7 @@ from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
 from pipeline.core.rest import wake
 from pipeline.core.restore import flat
 from pipeline.core.rows import DeadLetter, Outgoing
-from pipeline.core.segment import Marker, unpack_packed
+from pipeline.core.segment import Marker, whole_chunks
 from pipeline.core.timing import rfc3339
 from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk
@@ -63,7 +63,7 @@ def finish(
         valuation: prices and estimates.
     """
     wake(head)  # a checkpoint between close and finalize put it to rest
-    stored = [*stored, *zip(head.offsets, unpack_packed(head.packed), strict=True)]
+    stored = [*stored, *zip(head.offsets, whole_chunks(head.held), strict=True)]
     chunks = [chunk for _, chunk in stored]
     origin = _source(head, source)
     dead: list[DeadLetter] = []

@@ -11,6 +11,9 @@ from typing import Any, Final
 from pipeline.core.identity import NO_IMAGE, Slot
 from pipeline.core.ranges import Bounds, add, contains
 from pipeline.core.signs import DATA
+from schemas.chunk import Chunk
+
+Held = list[Chunk | bytes]
 
 NEVER: Final = 1 << 62
 """A deadline that no clock reaches."""
@@ -29,8 +32,9 @@ class Head:
         oldest: the deadline by age.
         plain: only choice 0 of attempt 0 was seen and nothing of an end: a plain chunk changes only counters.
         queued: the deadline that stands in the partition's heap.
-        packed, offsets: chunks not yet in a segment, as it will hold them, and their source offsets;
-            `saved_size` of the `size` bytes are.
+        held, offsets: chunks not yet in a segment, and their source offsets; `saved_size` of the `size` bytes are.
+            Whole until the request's first segment, for most that are short end before it; packed after it, for what
+            waits from checkpoint to checkpoint should be bytes that stay in the processor's caches.
         dirty: something is not yet in a segment.
         changed: that is more than plain chunks and their counters.
         key: the request id as Kafka and the store have it.
@@ -44,8 +48,8 @@ class Head:
     __slots__ = (
         "anomalies", "attempt", "bare_final", "cause", "changed", "chunk_count", "closed_at", "closed_by",
         "conflicts", "dirty", "done", "due", "duplicates", "error", "error_final", "error_index", "final",
-        "first_closed_at", "first_ms", "first_offset", "fresh", "images_total", "key", "last_ms", "last_offset",
-        "next_index", "offsets", "oldest", "packed", "plain", "poisoned", "queued", "repeats", "request_id", "revision",
+        "first_closed_at", "first_ms", "first_offset", "fresh", "held", "images_total", "key", "last_ms", "last_offset",
+        "next_index", "offsets", "oldest", "plain", "poisoned", "queued", "repeats", "request_id", "revision",
         "run_start", "saved_size", "seen", "seen_mask", "segments", "size", "stream_type", "terminal", "total_at",
         "traceparent", "truncated",
     )  # fmt: skip
@@ -73,7 +77,7 @@ class Head:
         self.queued = self.oldest = NEVER
         self.plain = False
         self.segments = self.revision = 0
-        self.packed: list[bytes] = []
+        self.held: Held = []
         self.offsets: list[int] = []
         self.repeats: list[Any] = []
         self.closed_by: str | None = None

@@ -91,9 +91,9 @@ class Journal:
         """Write what a head holds as its next segment; `kept`: it is closed, and stays for a revision."""
         size = head.size - head.saved_size
         if head.changed or kept or size > MAX_SEGMENT or not head.offsets:
-            values = pack_segments(segment_head(head, kept=kept), head.packed, head.offsets, size)
+            values = pack_segments(segment_head(head, kept=kept), head.held, head.offsets, size)
         else:
-            values = iter([pack_run(run_head(head), head.packed, head.offsets)])
+            values = iter([pack_run(run_head(head), head.held, head.offsets)])
         for value in values:
             self._pending[segment_key(head.key, head.segments)] = value
             head.segments += 1

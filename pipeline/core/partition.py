@@ -240,7 +240,7 @@ class Partition:
         head = self._open.get(record.key or b"") or self._gathering.get(record.key or b"")
         if head is not None:
             if head.offsets and head.offsets[-1] == record.offset:  # refused as it came, so not once more rebuilt
-                del head.offsets[-1], head.packed[-1]
+                del head.offsets[-1], head.held[-1]
             head.poisoned = True
             close(head, "error", self.clock)
             self._freeze(head, closed)
@@ -305,7 +305,7 @@ class Partition:
             self._journal.clear(key, head.segments)
         self._records.append(done.record)
         self._dead.extend(done.dead_letters)
-        head.dirty, head.packed, head.offsets = False, [], []
+        head.dirty, head.held, head.offsets = False, [], []
         self._closed.put(key, done.marker)
         del self.closing[request_id]
 

@@ -13,7 +13,7 @@ from pipeline.core.bare import bare
 from pipeline.core.head import Head
 from pipeline.core.identity import Slot, same_payload, slot_of
 from pipeline.core.policy import Policy
-from pipeline.core.segment import unpack_packed
+from pipeline.core.segment import whole_chunks
 from pipeline.core.signs import SIGNS
 from schemas.chunk import Chunk
 
@@ -38,7 +38,7 @@ def settle(head: Head, earlier: Callable[[], Iterable[Chunk]], policy: Policy) -
         The source records of the conflicts, in order of arrival.
     """
     waiting, head.repeats, head.changed = head.repeats, [], True
-    known = {identity_of(chunk): chunk for chunk in unpack_packed(head.packed)}
+    known = {identity_of(chunk): chunk for chunk in whole_chunks(head.held)}
     wanted = [(identity_of(chunk), record, chunk, truncated) for record, chunk, truncated in waiting]
     if any(identity not in known for identity, *_ in wanted):
         known |= {identity_of(chunk): chunk for chunk in earlier()}

@@ -19,7 +19,7 @@ _NO_BOUNDS: Final = cast("dict[Any, Any]", cast("Mapping[Any, Any]", MappingProx
 
 def rest(head: Head) -> None:
     """Let go of what is in a segment now."""
-    head.packed = head.offsets = _NO_ITEMS
+    head.held = head.offsets = _NO_ITEMS
     head.fresh = _NO_BOUNDS
     if len(head.seen) == 1 and head.seen.get(MAIN_RUN) == [0, head.next_index]:
         head.seen = _NO_BOUNDS
@@ -30,7 +30,7 @@ def rest(head: Head) -> None:
 def wake(head: Head) -> None:
     """Give a head that rests containers of its own again; one that does not rest keeps what it has."""
     if head.fresh is _NO_BOUNDS:
-        head.packed, head.offsets, head.fresh = [], [], {}
+        head.held, head.offsets, head.fresh = [], [], {}
     if head.seen is _NO_BOUNDS:
         head.seen = {MAIN_RUN: [0, head.next_index]}
     if head.repeats is _NO_ITEMS:

@@ -12,10 +12,11 @@ surrogates, odd leaves) is kept as the JSON it came as.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
+from pipeline.core.head import Held
 from pipeline.errors import InvariantBroken, OurFault
 from schemas.chunk import Chunk
 from schemas.decode import STORED, decode
@@ -193,35 +194,46 @@ def pack_chunk(chunk: Chunk) -> bytes:
     return _pack(chunk if chunk.original is None else chunk.original)
 
 
-def pack_segments(head: SegmentHead, chunks: list[bytes], offsets: list[int], size: int) -> Iterator[bytes]:
+def pack_segments(head: SegmentHead, held: Held, offsets: list[int], size: int) -> Iterator[bytes]:
     """Values of the segments that hold these chunks, in order; all but the first repeat the head without `fresh`.
 
     Args:
         head: of the moment.
-        chunks: not yet in a segment, packed.
+        held: chunks not yet in a segment, all of them packed or none.
         offsets: their source offsets.
         size: an upper bound of their bytes; only above MAX_SEGMENT are they measured one by one.
     """
-    for group in [slice(None)] if size <= MAX_SEGMENT else _groups(chunks):
+    whole = size <= MAX_SEGMENT
+    chunks = held if whole else _packed(held)
+    for group in [slice(None)] if whole else _groups(chunks):
         yield _pack((head, offsets[group], _listed(chunks[group])))
         head.fresh = []
 
 
-def pack_run(head: RunHead, chunks: list[bytes], offsets: list[int]) -> bytes:
+def pack_run(head: RunHead, held: Held, offsets: list[int]) -> bytes:
     """Value of the segment of plain chunks, of MAX_SEGMENT bytes together at most; args as in pack_segments."""
-    return _pack((*head, offsets, _listed(chunks)))
+    return _pack((*head, offsets, _listed(held)))
 
 
-def _listed(chunks: list[bytes]) -> msgspec.Raw:
-    """Packed chunks as one packed list: msgpack's array 16 or 32, or its short form, and then one after the other."""
-    count = len(chunks)
+def _packed(held: Held) -> Held:
+    return [chunk if isinstance(chunk, bytes) else pack_chunk(chunk) for chunk in held]
+
+
+def _listed(held: Held) -> Any:
+    """Chunks as the list that is packed with a segment.
+
+    Of packed ones it is ready: msgpack's array 16 or 32, or its short form, and then one after the other.
+    """
+    if not held or not isinstance(held[0], bytes):
+        return [chunk if chunk.original is None else chunk.original for chunk in cast("list[Chunk]", held)]
+    count = len(held)
     if count < len(_SHORT):
         start = _SHORT[count]
     elif count < 1 << 16:
         start = b"\xdc" + count.to_bytes(2, "big")
     else:
         start = b"\xdd" + count.to_bytes(4, "big")
-    return msgspec.Raw(start + b"".join(chunks))
+    return msgspec.Raw(start + b"".join(cast("list[bytes]", held)))
 
 
 def _whole(chunks: list[Any]) -> list[Chunk]:
@@ -268,9 +280,11 @@ def unpack_chunks(value: bytes) -> list[tuple[int, Chunk]]:
     return list(zip(offsets, _whole(chunks), strict=True))
 
 
-def unpack_packed(chunks: list[bytes]) -> list[Chunk]:
-    """Chunks that were packed and are in no segment yet."""
-    return _whole(_unpack_list(_listed(chunks)))
+def whole_chunks(held: Held) -> list[Chunk]:
+    """Chunks that are in no segment yet: all of them packed, or none."""
+    if held and isinstance(held[0], bytes):
+        return _whole(_unpack_list(_listed(held)))
+    return cast("list[Chunk]", held)
 
 
 def pack_markers(markers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -18,7 +18,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.record import Folded, fold
 from pipeline.core.rows import Incoming, MemoryRows
-from pipeline.core.segment import unpack_packed
+from pipeline.core.segment import whole_chunks
 from pipeline.core.valuation import UNVALUED, Call, Valuation
 from pipeline.ops.explain.listener import Listener
 from schemas.chunk import Chunk
@@ -201,7 +201,7 @@ class Watch(Partition):
     def _chunks(self, head: Head) -> list[tuple[int, Chunk]]:
         """All that the fold holds of a request: segments first, then what no checkpoint has written."""
         stored = self._journal.stored(head.key, head.segments)
-        return [*stored, *zip(head.offsets, unpack_packed(head.packed), strict=True)]
+        return [*stored, *zip(head.offsets, whole_chunks(head.held), strict=True)]
 
     def _outcome(self, offset: int, head: Head | None, before: dict[str, int]) -> str:
         """Read off the fold what it did with a record; a refusal is told by its dead letter."""

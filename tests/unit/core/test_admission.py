@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.admission import Verdict, admit, close, close_due, set_deadline
 from pipeline.core.head import NEVER, Head
 from pipeline.core.policy import Policy
-from pipeline.core.segment import unpack_packed
+from pipeline.core.segment import whole_chunks
 from schemas.chunk import Chunk
 from schemas.decode import decode
 from tests.chunk import CHAT, Document, chat, chunk, encoded, error, image, marker, usage
@@ -50,7 +50,7 @@ def test_a_new_chunk_is_kept_and_counted() -> None:
     head = opened(POLICY, *chunks)
 
     assert (head.chunk_count, head.offsets, head.size) == (2, [0, 1], sizes(*chunks))
-    assert [said(stored) for stored in unpack_packed(head.packed)] == ["a", "b"]
+    assert [said(stored) for stored in whole_chunks(head.held)] == ["a", "b"]
 
 
 def test_a_seen_identity_is_a_repeat_and_changes_nothing() -> None:
@@ -58,7 +58,7 @@ def test_a_seen_identity_is_a_repeat_and_changes_nothing() -> None:
     head = opened(POLICY, chat(0, "a"), chat(1, "b"))
 
     assert enter(head, chat(0, "other"), at=1_000) is Verdict.REPEAT
-    assert (head.chunk_count, head.due, head.last_ms, len(head.packed)) == (2, SESSION, 0, 2)
+    assert (head.chunk_count, head.due, head.last_ms, len(head.held)) == (2, SESSION, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_past_max_bytes_content_is_not_stored() -> None:
     chunks = [chat(0, "kept"), chat(1, "x" * 500), chat(2, "y")]
     head = opened(replace(POLICY, max_bytes=sizes(chunks[0]) + 10), *chunks)
 
-    assert [said(stored) for stored in unpack_packed(head.packed)] == ["kept", None, None]
+    assert [said(stored) for stored in whole_chunks(head.held)] == ["kept", None, None]
     assert head.truncated
     assert head.chunk_count == 3
 
@@ -199,7 +199,7 @@ def test_past_max_chunks_content_is_not_stored() -> None:
     """The number of chunks is a limit of its own."""
     head = opened(replace(POLICY, max_chunks=2), *(chat(index, "a") for index in range(3)))
 
-    assert [said(stored) for stored in unpack_packed(head.packed)] == ["a", "a", None]
+    assert [said(stored) for stored in whole_chunks(head.held)] == ["a", "a", None]
     assert head.truncated
 
 
@@ -207,7 +207,7 @@ def test_a_limit_never_loses_the_bill() -> None:
     """Usage, cost, finish, labels and time are stored past every limit (CONTRACT §4 rule 5)."""
     last = chat(1, "b", finish="stop", usage={"total_tokens": 7}, cost=0.5, labels={"tenant": "t"}, model="m")
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), last)
-    stored: Any = unpack_packed(head.packed)[-1]
+    stored: Any = whole_chunks(head.held)[-1]
 
     assert (stored.response.usage, stored.cost, stored.labels, stored.model) == (
         {"total_tokens": 7},
@@ -223,7 +223,7 @@ def test_past_a_limit_no_raw_request_is_stored() -> None:
     """It is content, and may be large; its n was read before, and decides when the request ends."""
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), chat(1, "b", raw_request=RAW, finish="stop"))
 
-    assert (unpack_packed(head.packed)[-1].raw_request, head.truncated) == (None, True)
+    assert (whole_chunks(head.held)[-1].raw_request, head.truncated) == (None, True)
     assert (head.images_total, head.cause) == (1, "finish")
 
 
@@ -238,14 +238,14 @@ def test_a_marker_passes_every_limit() -> None:
     """It has no content to lose."""
     head = opened(replace(POLICY, max_chunks=1), chat(0, "a"), marker(1, cost=0.5))
 
-    assert (head.closed_by, unpack_packed(head.packed)[-1].cost, head.truncated) == ("final", 0.5, False)
+    assert (head.closed_by, whole_chunks(head.held)[-1].cost, head.truncated) == ("final", 0.5, False)
 
 
 def test_a_digest_needs_the_content_until_the_close() -> None:
     """capture=hash: state holds what the digest is of; a limit cuts it as it cuts any."""
     head = opened(replace(POLICY, capture="hash", max_chunks=1), chat(0, "kept"), chat(1, "cut"))
 
-    assert [said(stored) for stored in unpack_packed(head.packed)] == ["kept", None]
+    assert [said(stored) for stored in whole_chunks(head.held)] == ["kept", None]
     assert head.truncated
 
 
@@ -255,7 +255,7 @@ def test_without_capture_no_content_is_stored() -> None:
 
     head = opened(policy, chat(0, "secret", raw_request=RAW), chat(1, "secret", finish="stop"))
 
-    assert "secret" not in str(unpack_packed(head.packed))
+    assert "secret" not in str(whole_chunks(head.held))
     assert not head.truncated
     assert (head.images_total, head.cause) == (1, "finish")
 
@@ -267,7 +267,7 @@ def test_the_original_of_an_odd_chunk_is_content_too(policy: Policy) -> None:
 
     head = opened(policy, odd)
 
-    (stored,) = unpack_packed(head.packed)
+    (stored,) = whole_chunks(head.held)
     assert "secret" not in str(stored)
     assert (stored.original, head.anomalies) == (None, 1)
 
@@ -284,7 +284,7 @@ def test_what_is_stored_can_be_encoded(policy: Policy) -> None:
 
     admit(head, decode(odd), 0, 0, len(odd), policy)
 
-    (stored,) = unpack_packed(head.packed)
+    (stored,) = whole_chunks(head.held)
     assert (stored.model, stored.labels, stored.original) == ("m\ufffd", {"tenant": "\ufffd"}, None)
 
 
@@ -338,3 +338,15 @@ def test_images_keep_their_state_by_image() -> None:
     assert enter(head, image(0, 1, "YQ==")) is Verdict.REPEAT
     assert enter(head, image(0, 2, "YQ==", done=True)) is Verdict.NEW
     assert (head.seen_mask, head.done) == (0b111, 0b100)
+
+
+def test_chunks_are_packed_from_the_second_checkpoint_interval_on() -> None:
+    """What may still close before its first checkpoint stays whole: packing and unpacking it would be for nothing."""
+    young, old = Head("r-1", CHAT, now=0, offset=0), Head("r-2", CHAT, now=0, offset=0)
+    old.segments = 1
+    for head in (young, old):
+        value = encoded(chat(0, "a"))
+        admit(head, decode(value), 0, 0, len(value), Policy())
+
+    assert [isinstance(each, bytes) for head in (young, old) for each in head.held] == [False, True]
+    assert [said(each) for head in (young, old) for each in whole_chunks(head.held)] == ["a", "a"]

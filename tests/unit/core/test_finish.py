@@ -166,7 +166,7 @@ def test_a_fold_that_raises_gives_its_chunks_back() -> None:
     """Each chunk, rebuilt, with its source offset: stored, in memory, and as it came where it was odd (CONTRACT §3)."""
     odd = encoded(chunk(1, {"choices": [{"finish_reason": 5}]}))
     head = closed(chat(0, "a", labels={"tenant": "t"}))
-    head.packed.append(pack_chunk(decode(odd)))
+    head.held.append(decode(odd))
     head.offsets.append(9)
     stored = [(4, decode(encoded(chat(2, "c"))))]
 
@@ -246,7 +246,7 @@ def test_half_a_character_can_be_given_back(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module, "fold", broken)
     value = encoded(chat(0, "x")).replace(b'"x"', b'"\\ud83d"')
     head = Head("r-1", CHAT, now=START, offset=0)
-    head.packed, head.offsets = [pack_chunk(decode(value))], [0]
+    head.held, head.offsets = [pack_chunk(decode(value))], [0]
     close(head, "finish", START)
 
     (letter,) = finished(head).dead_letters

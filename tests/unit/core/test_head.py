@@ -26,7 +26,7 @@ def test_a_fresh_head_knows_when_and_where_it_began() -> None:
     made = head()
 
     assert (made.first_ms, made.last_ms, made.first_offset, made.last_offset) == (5, 5, 9, 9)
-    assert (made.closed_by, made.revision, made.packed) == (None, 0, [])
+    assert (made.closed_by, made.revision, made.held) == (None, 0, [])
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1, 2, 4])))

@@ -84,7 +84,7 @@ def test_writing_empties_the_head() -> None:
 
     journal.write(head)
 
-    assert [len(held) for held in (head.packed, head.offsets, head.fresh)] == [0, 0, 0]
+    assert [len(held) for held in (head.held, head.offsets, head.fresh)] == [0, 0, 0]
     assert (head.dirty, head.saved_size) == (False, head.size)
 
 

@@ -171,7 +171,7 @@ def test_a_reopened_request_goes_on_where_it_closed() -> None:
     assert again.seen == {Slot(*MAIN_RUN): [0, 1, 2, 3]}
     assert not again.remember(MAIN_RUN, 2)
     assert again.remember(MAIN_RUN, 1)
-    assert (again.packed, again.dirty, again.repeats) == ([], False, [])
+    assert (again.held, again.dirty, again.repeats) == ([], False, [])
 
 
 def test_a_span_is_of_payload_times() -> None:

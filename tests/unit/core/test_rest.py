@@ -23,7 +23,7 @@ def test_heads_at_rest_share_their_containers() -> None:
     rest(one)
     rest(other)
 
-    assert one.packed is other.packed
+    assert one.held is other.held
     assert one.fresh is other.fresh
     assert one.repeats is other.repeats
 
@@ -49,7 +49,7 @@ def test_waking_gives_containers_of_its_own() -> None:
     one.offsets.append(1)
     one.repeats.append(None)
 
-    assert (one.packed, one.offsets, one.fresh) == ([], [1], {})
+    assert (one.held, one.offsets, one.fresh) == ([], [1], {})
     assert other.offsets == [7]
     assert head().repeats == []
 

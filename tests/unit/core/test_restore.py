@@ -30,7 +30,7 @@ from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
 
 POLICY = Policy()
 NOT_STORED = {
-    "packed", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start",
+    "held", "offsets", "repeats", "fresh", "dirty", "queued", "segments", "request_id", "run_start",
     "plain", "oldest",
     "saved_size", "changed",
 }  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.head import Head
+from pipeline.core.head import Head, Held
 from pipeline.core.restore import segment_head
 from pipeline.core.segment import (
     MAX_SEGMENT,
@@ -27,8 +27,8 @@ from pipeline.core.segment import (
     unpack_head,
     unpack_marker,
     unpack_markers,
-    unpack_packed,
     unpack_scalars,
+    whole_chunks,
 )
 from schemas.chunk import Chunk
 from schemas.decode import decode
@@ -205,13 +205,22 @@ def test_a_checkpoint_comes_back() -> None:
     assert unpack_checkpoint(pack(place)) == place
 
 
+def test_whole_and_packed_chunks_make_the_same_segment() -> None:
+    """Whether a request had a segment before changes nothing in the next one, nor in what is read back from memory."""
+    whole: Held = [decode(encoded(chat(0, "a"))), decode(encoded(chat(1, "\ud800")))]
+    small: Held = [pack_chunk(chunk) for chunk in whole if not isinstance(chunk, bytes)]
+
+    assert list(pack_segments(empty_head(), whole, [0, 1], 0)) == list(pack_segments(empty_head(), small, [0, 1], 0))
+    assert list(map(chunk_fields, whole_chunks(small))) == list(map(chunk_fields, whole_chunks(whole)))
+
+
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 300, 65_535, 65_536])
 def test_any_number_of_packed_chunks_is_one_list(count: int) -> None:
     """Short, 16 and 32 bit lists of msgpack; the segment that holds them reads alike."""
     first, odd = decode(encoded(chat(0, "a"))), decode(encoded(chat(1, "\ud800")))
-    chunks = [*[pack_chunk(first)] * (count - 1), *[pack_chunk(odd)] * (count > 0)]
+    chunks: Held = [*[pack_chunk(first)] * (count - 1), *[pack_chunk(odd)] * (count > 0)]
 
-    found = unpack_packed(chunks)
+    found = whole_chunks(chunks)
     (value,) = pack_segments(empty_head(), chunks, list(range(count)), 0)
 
     assert [each.chunk_index for each in found] == [0] * (count - 1) + [1] * (count > 0)
