@@ -1,29 +1,28 @@
 """`streamledger explain`: how each number of a record arose.
 
-Owns the options, the progress bar and the output; the work is `pipeline.ops.explain`.
+Owns the options and the output; the work is `pipeline.ops.explain`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
 from pipeline.cli.options import KAFKA, LOGGING, POLICY, examples, json_option, start_logging, with_settings
+from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
 from pipeline.settings import Loaded, Settings
 from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
-    from pipeline.ops.explain import Found, Gathered, Progress, Seen
+    from pipeline.ops.explain import Found, Gathered
 
 RECENT: Final = "-1h"
 LATE: Final = "60s"
@@ -104,7 +103,7 @@ def _of_file(request_id: str, file: BinaryIO, settings: Settings, options: Mappi
 def _of_topics(request_id: str, settings: Settings, options: Mapping[str, Any], records: Sequence[Found]) -> Gathered:
     """From Kafka, with a progress bar."""
     from pipeline.ops import explain
-    from pipeline.ops.bound import Bound
+    from pipeline.topics.bound import Bound
 
     if options["keep_open"]:
         raise UsageError("--keep-open is of a FILE", hint="on Kafka a request stays open until its time has passed")
@@ -120,7 +119,7 @@ def _of_topics(request_id: str, settings: Settings, options: Mapping[str, Any], 
         late_ms=_duration(options["late"]),
         records=records,
     )
-    with _bar() as progress:
+    with bar() as progress:
         return asyncio.run(explain.of_topics(request_id, settings, search, progress))
 
 
@@ -135,26 +134,3 @@ def _duration(text: str) -> int:
         return DURATION.parse(text)
     except ValueError as wrong:
         raise UsageError(f"--late {text}: {wrong}") from None
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Progress]:
-    """A progress bar on stderr if a person looks at it: offsets done of those to do."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,} offsets"),
-    )
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("reading", total=0)
-
-        def show(seen: Seen) -> None:
-            display.update(task, description=seen.what, completed=seen.done, total=seen.total)
-
-        yield show

@@ -1,6 +1,6 @@
 """`streamledger topics`: create the topics of a ledger, or check that they are as promised.
 
-Owns the output and the exit code; Kafka is asked by `pipeline.ops.topics`.
+Owns the output and the exit code; Kafka is asked by `pipeline.topics.admin`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.errors import FOUND_PROBLEM, OK
 from pipeline.settings import Loaded, Settings, client
 
 if TYPE_CHECKING:
-    from pipeline.ops.topics import Drift, Found
+    from pipeline.topics.admin import Drift, Found
 
 SAFE_REPLICATION: Final = 3
 """Replicas from which on promise G1 holds (CONTRACT §5)."""
@@ -49,14 +49,14 @@ def command(loaded: Loaded, *, only_check: bool, as_json: bool) -> int:
 
 async def _work(settings: Settings, *, create_missing: bool) -> tuple[list[str], Mapping[str, Found], Sequence[Drift]]:
     """Create what is missing unless told otherwise, then look at everything."""
-    from pipeline.ops import topics
+    from pipeline.topics import admin
 
-    kafka, wanted = client(settings), topics.definitions(settings)
-    created = await topics.create(kafka, wanted) if create_missing else []
+    kafka, wanted = client(settings), admin.definitions(settings)
+    created = await admin.create(kafka, wanted) if create_missing else []
     names = [topic.name for topic in wanted]
-    there = await topics.describe(kafka, names)
+    there = await admin.describe(kafka, names)
     found = {name: there[name] for name in names if name in there}
-    return created, found, topics.compare(wanted, found)
+    return created, found, admin.compare(wanted, found)
 
 
 def _report(created: Sequence[str], found: Mapping[str, Found], drifts: Sequence[Drift]) -> dict[str, object]:

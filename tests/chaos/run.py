@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.chaos.again import again
 from tests.chaos.faults import CORE, FAULTS, deck, play
 from tests.chaos.garbage import MAX_CHUNK_BYTES

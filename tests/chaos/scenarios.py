@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.chaos.generator import HEADER, Ledger, Send, Sender, own_draw
 from tests.chaos.kafka import ProxiedCluster
 from tests.chaos.proxy import Proxies

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from schemas.topics import Topic
 from tests.kafka import ledger_settings
 

@@ -20,8 +20,8 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import QUICK, Seen, Stream, committed, expectations, running, view
 from tests.kafka import ledger_settings
 

@@ -17,11 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.partitioner import murmur2
 
 from pipeline.errors import FoundProblem, UsageError
-from pipeline.ops.bound import Bound
 from pipeline.ops.explain import Search, explanation, of_topics, problem
 from pipeline.ops.explain.comparison import Found, read
 from pipeline.ops.explain.search import WINDOW
 from pipeline.settings import Settings, client
+from pipeline.topics.bound import Bound
 from tests.chunk import Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import committed, interleaved, running, send, streams
 

@@ -21,8 +21,8 @@ from typing import Any, Final
 import pytest
 from rocksdict import AccessType, Options, Rdict
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.chunk import Document
 from tests.integration.canaries import KEPT, LATE, PLACES, QUARANTINED, REFUSED, STREAMS, UNSHOWN, found, places
 from tests.integration.engine.harness import QUICK, Seen, committed, running

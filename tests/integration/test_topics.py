@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
-from pipeline.ops.topics import Drift, compare, create, definitions, describe
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import Drift, compare, create, definitions, describe
 from schemas.topics import Topic
 
 T = TypeVar("T")

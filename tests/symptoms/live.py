@@ -19,8 +19,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from pipeline.core.segment import SEGMENT
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.chunk import HOUR, Document
 from tests.integration.engine.harness import QUICK, Seen, Worker, committed, running
 from tests.kafka import ledger_settings

@@ -22,8 +22,8 @@ from pipeline.ops.bench.report import Report, Section
 from pipeline.ops.bench.site import Site, machine, site
 from pipeline.ops.broker import KAFKA_VERSION
 from pipeline.ops.demo.reader import remove
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 
 BROKER: Final = {"log.segment.delete.delay.ms": "1000", "log.initial.task.delay.ms": "1000"}
 """Topics of finished runs leave the disk soon."""

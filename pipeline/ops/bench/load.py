@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.partitioner import partition_of
+from pipeline.topics.partitioner import partition_of
 
 PARTITIONS: Final = 4
 

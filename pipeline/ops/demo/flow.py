@@ -30,8 +30,8 @@ from pipeline.ops.demo.worker import Worker
 from pipeline.ops.ending import orderly_end
 from pipeline.ops.kafka import embedded
 from pipeline.ops.produce import Progress, Sent, produce
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import NAMES, Settings, client
+from pipeline.topics.admin import create, definitions
 
 RECORD_SECONDS: Final = 120.0
 """Deadline for the last record, counted from the last chunk: ten times what it takes on two cores."""

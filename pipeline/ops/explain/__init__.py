@@ -15,8 +15,8 @@ from pipeline.ops.explain.document import Gathered, explanation, problem
 from pipeline.ops.explain.lines import Lines
 from pipeline.ops.explain.search import Finder, Search
 from pipeline.ops.explain.table import render
-from pipeline.ops.explain.topic import Progress, Seen, reading
 from pipeline.pricing import valuation
+from pipeline.topics.reader import Progress, Seen, reading
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings

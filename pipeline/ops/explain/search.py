@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import FoundProblem, ProducerFault
-from pipeline.ops.bound import Bound
 from pipeline.ops.explain.comparison import Found, Json, read
 from pipeline.ops.explain.document import Gathered
-from pipeline.ops.explain.topic import Topics
 from pipeline.ops.explain.watch import Watch
 from pipeline.ops.fold import located
-from pipeline.ops.partitioner import partition_of
 from pipeline.settings import Settings
+from pipeline.topics.bound import Bound
+from pipeline.topics.partitioner import partition_of
+from pipeline.topics.reader import Topics
 
 WINDOW: Final = 5_000
 """Offsets of the first block that is read backwards; each further one is twice as long, up to LONGEST."""

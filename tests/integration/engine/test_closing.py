@@ -21,8 +21,8 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.chunk import chat, encoded
 from tests.closing.scenario import LIMITS, PROPORTIONS, Scenario, differences
 from tests.closing.table import SCENARIOS

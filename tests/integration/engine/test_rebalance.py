@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import (
     QUICK,
     SECONDS,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import QUICK, Stream, expectations, records, running, send
 
 ONE = Stream("one", ("a ", "b ", "c "))

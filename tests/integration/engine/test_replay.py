@@ -23,9 +23,9 @@ from typing import Any, Final
 import pytest
 
 from pipeline.ops.fold import fold_lines
-from pipeline.ops.topics import create, definitions
 from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.integration.engine.corpus import CORPORA, shared, unique
 from tests.integration.engine.crash import Forked
 from tests.integration.engine.harness import SECONDS, Seen, committed, send

@@ -13,8 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from pipeline.ops.broker.ports import HOST, free_ports
-from pipeline.ops.topics import definitions
 from pipeline.settings import Settings
+from pipeline.topics.admin import definitions
 from tests.chaos.kafka import ProxiedCluster
 from tests.chaos.proxy import Proxies, Proxy
 from tests.integration.engine.harness import (

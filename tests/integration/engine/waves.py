@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import Stream, view
 
 HOUR: Final = 3_600_000

@@ -22,8 +22,8 @@ from pipeline.cli import produce as produce_command
 from pipeline.errors import UsageError
 from pipeline.ops.broker import Cluster
 from pipeline.ops.produce import Progress, Sent
-from pipeline.ops.topics import Found
 from pipeline.settings import Settings
+from pipeline.topics.admin import Found
 
 Invoke = Callable[..., Result]
 
@@ -155,8 +155,8 @@ class TestTopics:
         async def describe(_: object, names: list[str]) -> dict[str, Found]:
             return {name: there[name] for name in names if name in there}
 
-        monkeypatch.setattr("pipeline.ops.topics.create", create)
-        monkeypatch.setattr("pipeline.ops.topics.describe", describe)
+        monkeypatch.setattr("pipeline.topics.admin.create", create)
+        monkeypatch.setattr("pipeline.topics.admin.describe", describe)
         return there
 
     def test_what_is_missing_is_created(self, invoke: Invoke, cluster: dict[str, Found]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.core.policy import Policy
-from pipeline.ops.topics import definitions
 from pipeline.settings import NAMES, Settings, default, model, placeholder, show, what, why
+from pipeline.topics.admin import definitions
 from schemas.topics import topics
 
 # fmt: off

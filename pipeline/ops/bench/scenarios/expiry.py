@@ -16,8 +16,8 @@ from pipeline.ops.bench.scenarios.feed import endless, feeding, waves
 from pipeline.ops.bench.scenarios.figure import Outcome, percentile
 from pipeline.ops.bench.scenarios.ground import Ground
 from pipeline.ops.bench.scenarios.watch import watching
-from pipeline.ops.topics import definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import definitions
 
 HELD_UP: Final = 1_000.0
 """Most ms that any other request may wait longer than it did before."""

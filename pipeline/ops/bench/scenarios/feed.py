@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaProducer
 
 from pipeline.ops.bench.load import BATCH_BYTES, Load, values
 from pipeline.ops.bench.load import waves as ids_of
-from pipeline.ops.partitioner import partition_of
 from pipeline.settings import Settings, client
+from pipeline.topics.partitioner import partition_of
 
 TICK_SECONDS: Final = 0.02
 """Chunks of this time go out together: a gateway's batch."""

@@ -23,8 +23,8 @@ from pipeline.ops.bench.process import Participant
 from pipeline.ops.bench.scenarios.watch import Watch
 from pipeline.ops.bench.site import Site
 from pipeline.ops.events import events
-from pipeline.ops.topics import create, definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 
 START_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.05

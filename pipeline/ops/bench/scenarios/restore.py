@@ -19,9 +19,9 @@ from pipeline.ops.bench.peer import Stage
 from pipeline.ops.bench.scenarios.feed import feeding, waves
 from pipeline.ops.bench.scenarios.figure import Outcome
 from pipeline.ops.bench.scenarios.ground import Ground
-from pipeline.ops.partitioner import partition_of
-from pipeline.ops.topics import definitions
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import definitions
+from pipeline.topics.partitioner import partition_of
 
 SIZES: Final = ((1_000_000, 10.0), (10_000_000, 60.0))
 """(markers, most seconds)."""

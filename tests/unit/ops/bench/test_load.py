@@ -7,7 +7,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, SourceRecord
 from pipeline.ops.bench.load import FULL, PARTITIONS, QUICK, SMALL, Load, values, waves
-from pipeline.ops.partitioner import partition_of
+from pipeline.topics.partitioner import partition_of
 from schemas.decode import decode
 
 LOAD = Load("x", requests=7, chunks=4, open=3)

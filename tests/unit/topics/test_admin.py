@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.ops.topics import Drift, Found, compare, definitions
 from pipeline.settings import Settings
+from pipeline.topics.admin import Drift, Found, compare, definitions
 from schemas.topics import DAY, FOREVER, Role, Topic, topics
 
 WANTED = topics(ledger="led", replication=3, partitions=4)

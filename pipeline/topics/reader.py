@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
-from pipeline.ops.bound import Bound
-from pipeline.ops.topics import describe
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import describe
+from pipeline.topics.bound import Bound
 
 POLL_MS: Final = 200
 STALL_SECONDS: Final = 30.0

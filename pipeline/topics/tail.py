@@ -1,0 +1,118 @@
+"""A topic followed from positions that its reader keeps itself: read_committed, without a group.
+
+Owns the consumer and what is said of an offset that is not kept any more. Imports aiokafka, settings and errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition
+
+from pipeline.errors import FoundProblem, KafkaUnreachable, UsageError
+from pipeline.settings import Settings, client
+from pipeline.topics.admin import describe
+
+FETCH_BYTES: Final = 8 << 20
+WAIT_MS: Final = 500
+"""Longest wait for records before an empty batch is handed out, so that the reader can do what time asks for."""
+
+
+class Tail:
+    """The partitions of one topic, read on and on.
+
+    Attributes:
+        partitions: Their numbers.
+    """
+
+    def __init__(self, consumer: Any, topic: str, partitions: Sequence[int]) -> None:
+        """Made by `following`."""
+        self._consumer, self._topic = consumer, topic
+        self.partitions = list(partitions)
+
+    async def batch(self, limit: int, wait_ms: int = WAIT_MS) -> dict[int, list[Any]]:
+        """The next records by partition, at most `limit` in all; none if nothing comes for `wait_ms`.
+
+        Raises:
+            FoundProblem: the position is not kept any more: retention went over what was not read.
+            KafkaUnreachable: no broker answers any more; to be tried again with the same positions.
+        """
+        try:
+            taken = await self._consumer.getmany(timeout_ms=wait_ms, max_records=limit)
+        except OffsetOutOfRangeError as error:
+            lost = ", ".join(f"partition {place.partition} at {offset}" for place, offset in error.args[0].items())
+            raise FoundProblem(
+                f"what was to be read next is not kept any more: {lost}",
+                topic=self._topic,
+                hint="records were missed: take them from `streamledger replay`, or begin anew with --from earliest",
+            ) from error
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnreachable(
+                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
+            ) from error
+        return {place.partition: records for place, records in taken.items() if records}
+
+    async def positions(self) -> dict[int, int]:
+        """Next offset of each partition, past control records."""
+        return {
+            number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self.partitions
+        }
+
+    async def ends(self) -> dict[int, int]:
+        """End of each partition as a committed reader sees it.
+
+        Raises:
+            KafkaUnreachable: no broker answers any more.
+        """
+        places = [TopicPartition(self._topic, number) for number in self.partitions]
+        try:
+            found = await self._consumer.end_offsets(places)
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnreachable(
+                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
+            ) from error
+        return {place.partition: end for place, end in found.items()}
+
+
+@contextlib.asynccontextmanager
+async def following(
+    settings: Settings, topic: str, positions: Mapping[int, int], partitions: Sequence[int] | None = None
+) -> AsyncIterator[Tail]:
+    """Follow a topic for the block.
+
+    Args:
+        settings: The way to Kafka.
+        topic: Its name.
+        positions: Next offset by partition; one without begins with the first record that is kept.
+        partitions: Their numbers; None: all.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+        UsageError: the topic does not exist.
+    """
+    found = await describe(client(settings), [topic])
+    if topic not in found:
+        raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
+    numbers = list(range(found[topic].partitions)) if partitions is None else list(partitions)
+    consumer = AIOKafkaConsumer(
+        **client(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in numbers]
+        consumer.assign(places)
+        begins = await consumer.beginning_offsets(places)
+        for place in places:
+            consumer.seek(place, positions.get(place.partition, begins[place]))
+        yield Tail(consumer, topic, numbers)
+    finally:
+        await consumer.stop()
