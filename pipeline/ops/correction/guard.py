@@ -1,0 +1,77 @@
+"""Which records the worker may still revise by itself: a correction of them would take the same revision twice.
+
+A late chunk makes a revision until `revise_window` after the close, and the worker sends it `finish_grace` after the
+last of them: but by its own clock, the append times of what it has read. So both must have passed that time: the wall
+clock, and the worker. Pure; time arrives as an argument. Imports the core's policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from pipeline.core.policy import Policy
+
+MARGIN: Final = 60_000
+"""ms on top: for sending what was closed, and for clocks of brokers that take a partition over from each other."""
+
+WINDOW: Final = "a late chunk may still revise it"
+BEHIND: Final = "the worker has not read so far"
+STOPPED: Final = "no worker is running, and one that comes back may revise it"
+
+
+class Standing(NamedTuple):
+    """How far the worker has come with a partition of the chunk topic.
+
+    Attributes:
+        clock: append time of the last chunk that it has committed, ms; None if it is not kept any more.
+        current: nothing is left for it to read.
+        running: its group has members.
+    """
+
+    clock: int | None
+    current: bool
+    running: bool
+
+
+class Held(NamedTuple):
+    """Why a record can't be corrected now, and from when on (ms; None: that depends on the worker)."""
+
+    reason: str
+    until: int | None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Decides by one moment.
+
+    Attributes:
+        policy: of the ledger's worker.
+        slack: clock_slack of the settings, ms: how far clocks of workers and brokers may be apart.
+        now: wall clock, ms.
+    """
+
+    policy: Policy
+    slack: int
+    now: int
+
+    def held(self, record: Mapping[str, Any], appended: int, standing: Standing | None) -> Held | None:
+        """Why a record must wait; None if it may be corrected.
+
+        Args:
+            record: the latest revision.
+            appended: append time of the request's first known record, ms: never before its close.
+            standing: of its partition; None if no worker will ever run on this ledger again.
+        """
+        if self.policy.late_policy != "revise" or (record["closed_by"] == "final" and record["complete"]):
+            return None  # the worker refuses late chunks of these (CONTRACT §4)
+        until = appended + self.policy.revise_window + self.policy.finish_grace + self.slack + MARGIN
+        if self.now < until:
+            return Held(WINDOW, until)
+        if standing is None:
+            return None
+        if not standing.running:
+            return Held(STOPPED, None)
+        passed = standing.current or (standing.clock is not None and standing.clock >= until)
+        return None if passed else Held(BEHIND, None)
