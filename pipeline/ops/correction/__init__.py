@@ -8,7 +8,7 @@ is part of the promise:
    because two revisions of one number would be two bills under one id.
 3. `latest_of` finds the latest revision of each request, also what lies behind open transactions: nothing that 1 or 2
    let pass comes after it. A run that was killed anywhere and is repeated finds here what it had sent.
-4. `amended` makes the next revision; `Sender.send` commits them in batches.
+4. `amended` makes the next revision; `Sender` commits them in batches, the last of them on `flush`.
 """
 
 from pipeline.ops.correction.amendment import altered, amended

@@ -34,7 +34,7 @@ def altered(record: Record, ledger: str) -> str | None:
     A correction takes over everything that it does not correct, so what somebody changed by hand would be passed on
     under a digest that holds.
     """
-    if record.keys() != _FIELDS or record["schema_version"] > RECORD_VERSION:
+    if record.keys() != _FIELDS or record["schema_version"] not in range(1, RECORD_VERSION + 1):
         return UNKNOWN
     if record["record_id"] != record_id(ledger, record["request_id"], record["revision"]):
         return FOREIGN

@@ -6,7 +6,7 @@ Imports the engine's transactions: what they promise for checkpoints holds here 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from pipeline.core.rows import Outgoing
@@ -34,29 +34,45 @@ class Sender:
     def __init__(self, transactions: Transactions, topic: str) -> None:
         """Made by `correcting`."""
         self._transactions, self._topic = transactions, topic
+        self._batch: list[Correction] = []
+        self._bytes = 0
         self.sent = 0
 
-    async def send(self, corrections: Sequence[Correction]) -> None:
-        """Commit corrections, batch by batch; a committed reader sees each batch whole or not at all.
+    async def add(self, correction: Correction) -> None:
+        """Take one more; what has come together is committed first if it is enough for a transaction.
+
+        Raises:
+            Fenced, BrokerFault: as `flush`.
+        """
+        length = len(correction.record.value or b"")
+        if self._batch and (len(self._batch) == BATCH or self._bytes + length > BATCH_BYTES):
+            await self.flush()
+        self._batch.append(correction)
+        self._bytes += length
+
+    async def flush(self) -> None:
+        """Commit what has come together: a committed reader sees it whole or not at all.
 
         Raises:
             Fenced: another run of this ledger has begun.
             BrokerFault: the broker failed; whether the last batch counts is found out by running again.
         """
-        for batch in _batches(corrections):
-            rows: dict[int, list[Outgoing]] = {}
-            for correction in batch:
-                rows.setdefault(correction.partition, []).append(correction.record)
-            parcels = [Parcel("records", self._topic, number, found) for number, found in sorted(rows.items())]
-            try:
-                await self._transactions.commit("correction", parcels)
-            except Fenced as error:
-                text = f"another run corrects this ledger now; {self.sent:,} corrections of this one count"
-                raise Fenced(text, hint="let it end, then run again: nothing is corrected twice") from error
-            except BrokerFault as error:
-                hint = "run again: what counts already is not sent a second time"
-                raise BrokerFault(error.message, hint=hint) from error
-            self.sent += len(batch)
+        if not self._batch:
+            return
+        rows: dict[int, list[Outgoing]] = {}
+        for correction in self._batch:
+            rows.setdefault(correction.partition, []).append(correction.record)
+        parcels = [Parcel("records", self._topic, number, found) for number, found in sorted(rows.items())]
+        try:
+            await self._transactions.commit("correction", parcels)
+        except Fenced as error:
+            text = f"another run corrects this ledger now; {self.sent:,} corrections of this one count"
+            raise Fenced(text, hint="let it end, then run again: nothing is corrected twice") from error
+        except BrokerFault as error:
+            hint = "run again: what counts already is not sent a second time"
+            raise BrokerFault(error.message, hint=hint) from error
+        self.sent += len(self._batch)
+        self._batch, self._bytes = [], 0
 
 
 @contextlib.asynccontextmanager
@@ -76,18 +92,3 @@ async def correcting(settings: Settings) -> AsyncIterator[Sender]:
         yield Sender(transactions, settings.record_topic)
     finally:
         await transactions.stop()
-
-
-def _batches(corrections: Sequence[Correction]) -> Iterator[list[Correction]]:
-    """In order, none larger than a transaction may be."""
-    batch: list[Correction] = []
-    size = 0
-    for correction in corrections:
-        length = len(correction.record.value or b"")
-        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(correction)
-        size += length
-    if batch:
-        yield batch
