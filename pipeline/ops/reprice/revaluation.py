@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.appraisal import appraise_call
-from pipeline.core.cost import CATALOG, OVERLAY, Price, Unpriced, total_cost
+from pipeline.core.cost import CATALOG, NO_USAGE, OVERLAY, Price, Unpriced, total_cost
 from pipeline.core.valuation import Call, Pricer
 from pipeline.ops.reprice.basis import QUARANTINED, STATED, Basis, basis_of, source_of
 
@@ -25,7 +25,8 @@ KINDS: Final = (UNPRICED, CATALOG, OVERLAY)
 """What may be priced anew, by where its cost is from now; beside what others stated."""
 
 _AMOUNTS: Final = ("input", "output", "total")
-_UNKNOWN_COUNT: Final = "unknown_count"
+_LACKING: Final = (NO_USAGE, "unknown_count")
+"""Reasons that a record gives which may be its own, and not the request's."""
 
 
 class Outcome(StrEnum):
@@ -83,7 +84,7 @@ def verdict_on(record: Record, pricer: Pricer | None, *, override: bool = False)
     details = total_cost(worths)
     if details["total"] is not None:
         return compared(record, float(Decimal(details["total"])), details, _attempts(record, basis, worths))
-    if basis.gaps and _UNKNOWN_COUNT in details["reason"]:
+    if basis.gaps and any(word in details["reason"] for word in _LACKING):
         return Verdict(Outcome.NOT_REPRICEABLE, details["reason"], chunks_may_tell=not override)
     return Verdict(Outcome.NO_PRICE, details["reason"])
 
