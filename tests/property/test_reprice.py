@@ -41,7 +41,7 @@ def attempts(draw: st.DrawFn) -> list[Document]:
         told: dict[str, Any] = {"attempt": number, "model": draw(st.sampled_from(["m", "n"]))}
         cost = draw(st.sampled_from([None, None, 0.0, 0.125]))
         told |= {} if cost is None else {"cost": cost}
-        response = {
+        response: Document = {
             "choices": [],
             "usage": draw(st.none() | usages),
             "service_tier": draw(st.sampled_from([None, "flex"])),
