@@ -53,6 +53,10 @@ class Topics:
         for consumer in self._consumers.values():
             await consumer.stop()
 
+    def has(self, topic: str, partition: int) -> bool:
+        """Whether a topic is there, with this partition."""
+        return partition < self._partitions.get(topic, 0)
+
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has.
 

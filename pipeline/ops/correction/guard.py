@@ -2,7 +2,8 @@
 
 A late chunk makes a revision until `revise_window` after the close, and the worker sends it `finish_grace` after the
 last of them: but by its own clock, the append times of what it has read. So both must have passed that time: the wall
-clock, and the worker. Pure; time arrives as an argument. Imports the core's policy.
+clock, and the worker. Of a record that was made under other settings nobody knows the window: it waits for as long as
+a closed request is remembered. Pure; time arrives as an argument. Imports the core's policy.
 """
 
 from __future__ import annotations
@@ -64,9 +65,12 @@ class Guard:
             appended: append time of the request's first known record, ms: never before its close.
             standing: of its partition; None if no worker will ever run on this ledger again.
         """
-        if self.policy.late_policy != "revise" or (record["closed_by"] == "final" and record["complete"]):
+        policy = self.policy
+        ours = record["config_digest"] == policy.digest
+        if (record["closed_by"] == "final" and record["complete"]) or (ours and policy.late_policy != "revise"):
             return None  # the worker refuses late chunks of these (CONTRACT §4)
-        until = appended + self.policy.revise_window + self.policy.finish_grace + self.slack + MARGIN
+        window = policy.revise_window if ours else max(policy.revise_window, policy.marker_retention)
+        until = appended + window + policy.finish_grace + self.slack + MARGIN
         if self.now < until:
             return Held(WINDOW, until)
         if standing is None:

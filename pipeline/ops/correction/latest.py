@@ -7,6 +7,7 @@ Memory: about 300 bytes a request of one partition; the records themselves are r
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import msgspec
@@ -99,7 +100,9 @@ async def stored_of(
     if not places:
         return
     span = min(places), max(places) + 1
-    async for record in topics.read(f"records of partition {partition}", settings.record_topic, partition, *span):
-        latest = places.get(record.offset)
-        if latest is not None:
-            yield Stored(latest, msgspec.json.decode(record.value), traceparent_of(record))
+    what = f"records of partition {partition}"
+    async with aclosing(topics.read(what, settings.record_topic, partition, *span)) as records:
+        async for record in records:
+            latest = places.get(record.offset)
+            if latest is not None:
+                yield Stored(latest, msgspec.json.decode(record.value), traceparent_of(record))

@@ -5,8 +5,8 @@ Dry unless told. Imports the corrections and its siblings.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -15,6 +15,7 @@ from pipeline.core.valuation import Valuation
 from pipeline.ops.correction import (
     Correction,
     Guard,
+    Latest,
     Standing,
     Stored,
     altered,
@@ -31,8 +32,8 @@ from pipeline.settings import Settings
 from pipeline.topics.reader import Progress, Topics, reading
 from pipeline.topics.selection import Selection
 
-LOSSY: Final = 10_000
-"""Records that are made again from their chunks in one sweep, at most: they wait for it in memory."""
+SLICE: Final = 1_000
+"""Records that are made again from their chunks in one sweep: they wait for it in memory."""
 ELSEWHERE: Final = "it does not lie on the partition of its chunks"
 
 
@@ -76,17 +77,18 @@ async def reprice(settings: Settings, order: Order, progress: Progress, note: Ca
         UsageError: a topic or partition does not exist.
     """
     tally = Tally(sent=0 if order.execute else None)
-    async with contextlib.AsyncExitStack() as held:
+    async with AsyncExitStack() as held:
         sender = await held.enter_async_context(correcting(settings)) if order.execute else None
         topics = await held.enter_async_context(reading(settings, progress))
         numbers = order.selection.numbers(topics.partitions(settings.record_topic), settings.record_topic)
         places = await standings(topics, settings, numbers) if order.worker else {}
         for partition in numbers:
             work = _Partition(settings, order, topics, tally, places.get(partition))
-            async for corrected in work.corrections(partition):
-                note(corrected.record.value or b"")
-                if sender is not None:
-                    await sender.add(corrected)
+            async with aclosing(work.corrections(partition)) as corrections:
+                async for corrected in corrections:
+                    note(corrected.record.value or b"")
+                    if sender is not None:
+                        await sender.add(corrected)
         if sender is not None:
             await sender.flush()
             tally.sent = sender.sent
@@ -107,18 +109,23 @@ class _Partition:
         settings, topics = self._settings, self._topics
         index = await latest_of(topics, settings, partition, self._order.selection)
         self._tally.unreadable += index.unreadable
-        lossy: list[Stored] = []
-        async for stored in stored_of(topics, settings, partition, index.requests):
-            verdict = self._verdict(stored.record, partition)
-            if verdict is None:
-                continue
-            if verdict.chunks_may_tell and len(lossy) < LOSSY:
-                lossy.append(stored)
-            elif correction := self._settle(stored, verdict, partition):
-                yield correction
-        async for stored, verdict in refolded(topics, settings, partition, lossy, self._order.valuation):
-            if correction := self._settle(stored, verdict, partition):
-                yield correction
+        lossy: list[tuple[str, Latest]] = []
+        async with aclosing(stored_of(topics, settings, partition, index.requests)) as records:
+            async for stored in records:
+                verdict = self._verdict(stored.record, partition)
+                if verdict is None:
+                    continue
+                if verdict.chunks_may_tell:
+                    lossy.append((stored.record["request_id"], stored.latest))
+                elif correction := self._settle(stored, verdict, partition):
+                    yield correction
+        for begin in range(0, len(lossy), SLICE):
+            part = dict(lossy[begin : begin + SLICE])
+            asked = [stored async for stored in stored_of(topics, settings, partition, part)]
+            async with aclosing(refolded(topics, settings, partition, asked, self._order.valuation)) as remade:
+                async for stored, told in remade:
+                    if correction := self._settle(stored, told, partition):
+                        yield correction
 
     def _verdict(self, record: Mapping[str, Any], partition: int) -> Verdict | None:
         """What becomes of a record; None of one that is not meant."""

@@ -38,7 +38,7 @@ async def refolded(
         KafkaUnreachable: no broker answers any more.
     """
     place = settings.chunk_topic, partition
-    begin, end = await topics.bounds(*place)
+    begin, end = await topics.bounds(*place) if topics.has(*place) else (0, 0)
     there: dict[bytes, Stored] = {}
     for stored in records:
         if _within(stored.record["source"], place, begin, end):

@@ -14,12 +14,14 @@ POLICY = Policy(revise_window=10_000, finish_grace=2_000)
 CLOSED = 1_000_000
 UNTIL = CLOSED + 10_000 + 2_000 + 5_000 + MARGIN
 FINISHED: dict[str, Any] = {"closed_by": "finish", "complete": True}
+FOREVER = 1 << 60
 AHEAD = Standing(clock=UNTIL, current=False, running=True)
 
 
 def held(now: int, standing: Standing | None, policy: Policy = POLICY, **record: Any) -> Held | None:
     """What the guard says of a record that was appended at CLOSED."""
-    return Guard(policy, 5_000, now).held(FINISHED | record, CLOSED, standing)
+    own = {"config_digest": policy.digest}
+    return Guard(policy, 5_000, now).held(FINISHED | own | record, CLOSED, standing)
 
 
 def test_nothing_is_corrected_while_a_late_chunk_may_still_revise_it() -> None:
@@ -69,3 +71,16 @@ def test_what_no_late_chunk_revises_need_not_wait(policy: Policy, record: dict[s
 def test_a_final_with_a_gap_and_a_revision_wait(record: dict[str, Any]) -> None:
     """Late chunks may still come for them."""
     assert held(CLOSED, AHEAD, **record) is not None
+
+
+def test_under_other_settings_the_window_is_that_of_memory() -> None:
+    """The ledger's worker may have a longer one than this command was told, or revise where it was told not to."""
+    policy = Policy(revise_window=10_000, finish_grace=2_000, marker_retention=86_400_000)
+    refusing = Policy(revise_window=10_000, finish_grace=2_000, late_policy="dead_letter")
+    other = {"config_digest": "another"}
+    until = CLOSED + 86_400_000 + 2_000 + 5_000 + MARGIN
+    passed = Standing(clock=FOREVER, current=True, running=True)
+
+    assert held(UNTIL, passed, policy, **other) == Held(WINDOW, until)
+    assert held(UNTIL, passed, refusing, **other) == Held(WINDOW, until)
+    assert held(until, passed, policy, **other) is None
