@@ -77,7 +77,7 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
 @click.option(
     "--without-worker",
     is_flag=True,
-    help="No worker runs on this ledger or ever will: wait for the revise window only, not for the worker to pass it.",
+    help="No worker runs on this ledger or ever will: the revise window alone decides what has to wait.",
 )
 @click.option("--out", type=click.File("wb"), metavar="FILE", help="The corrected records as JSON lines, also dry.")
 @click.option("--execute", is_flag=True, help="Send the corrections to the record topic.")
@@ -127,7 +127,8 @@ def _order(settings: Settings, selection: Selection, options: dict[str, Any]) ->
         models=options["models"],
         valuation=valuation(settings)._replace(pricer=pricer),
         override=options["override_stated"],
-        guard=Guard(settings.policy(), settings.clock_slack, int(time.time() * 1_000)),
-        worker=not options["without_worker"],
+        guard=Guard(
+            settings.policy(), settings.clock_slack, int(time.time() * 1_000), worker=not options["without_worker"]
+        ),
         execute=options["execute"],
     )

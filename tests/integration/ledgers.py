@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
 
 from pipeline.core.partition import Partition
 from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
@@ -54,6 +56,16 @@ async def put(settings: Settings, made: Mapping[int, Sequence[Outgoing]]) -> Non
         await producer.flush()
     finally:
         await producer.stop()
+
+
+async def forget(settings: Settings, place: TopicPartition, offset: int = -1) -> None:
+    """Delete what lies before an offset, or all there is, as retention does."""
+    admin = AIOKafkaAdminClient(**client(settings))
+    await admin.start()
+    try:
+        await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
+    finally:
+        await admin.close()
 
 
 async def _send_chunks(settings: Settings, chunks: Sequence[Document]) -> list[tuple[Document, tuple[int, int, int]]]:

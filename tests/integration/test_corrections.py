@@ -13,26 +13,31 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
 
 from pipeline.core.rows import Outgoing
 from pipeline.errors import Fenced
 from pipeline.ops.correction import (
+    NOWHERE,
     Correction,
+    Doubt,
     Standing,
     amended,
     correcting,
     latest_of,
+    restless,
     standings,
     stored_of,
 )
+from pipeline.ops.correction.restless import GONE, LATE
 from pipeline.settings import Settings, client
 from pipeline.topics.bound import Bound
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.reader import reading
 from pipeline.topics.selection import Selection
 from tests.chunk import USAGE, Document, chat, marker, usage
-from tests.integration.engine.harness import ROOT, running
-from tests.integration.ledgers import play, records
+from tests.integration.engine.harness import ROOT, committed, running
+from tests.integration.ledgers import forget, play, records
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -111,6 +116,8 @@ def test_of_two_runs_the_older_can_send_nothing_more(settings: Settings) -> None
     number = partition_of(b"r-1", settings.partitions)
 
     async def both() -> int:
+        # aiokafka leaves failed futures of a fenced batch behind, which would be reported whenever they are collected.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         async with correcting(settings) as older:
             await older.add(Correction(number, dearer(record, 2.0)))
             sent = await double(settings)
@@ -168,10 +175,45 @@ def test_the_latest_revision_is_found_wherever_it_lies(settings: Settings) -> No
     assert everything["r-1"] == 1
 
 
-def test_a_worker_is_current_behind_or_stopped(settings: Settings, tmp_path: Path) -> None:
-    """By what its group has committed, and by its members."""
+def test_a_late_chunk_holds_its_record_and_no_other(settings: Settings) -> None:
+    """Of those that came before its time was over; where the chunks are not kept nobody can tell."""
+    names = [f"r-{number}" for number in range(4)]
+    made = play(settings, *([chat(0, "a", finish="stop", request_id=name)] for name in names))
+    other = settings.model_copy(update={"record_topic": settings.dead_topic})
+    play(other, [chat(1, "b", request_id="r-0")], [chat(1, "b", request_id="new")])
+    soon = int(time.time() * 1_000) + 100_000
+
+    def held(until: int) -> dict[str, str]:
+        async def ask() -> dict[str, str]:
+            found: dict[str, str] = {}
+            async with reading(settings, lambda _: None) as topics:
+                for number in range(settings.partitions):
+                    doubts = {
+                        record["request_id"]: Doubt(until, record["source"])
+                        for record in made
+                        if record["source"]["partition"] == number
+                    }
+                    found |= await restless(topics, settings, number, doubts)
+            return found
+
+        return asyncio.run(ask())
+
+    place = TopicPartition(settings.chunk_topic, partition_of(b"r-0", settings.partitions))
+    late, over = held(soon), held(1)
+    asyncio.run(forget(settings, place))
+    gone = held(soon)
+
+    assert late == {"r-0": LATE}
+    assert over == {}
+    assert set(gone.values()) == {GONE}
+    assert set(gone) == {record["request_id"] for record in made if record["source"]["partition"] == place.partition}
+
+
+def test_the_worker_stands_where_its_group_has_committed(settings: Settings, tmp_path: Path) -> None:
+    """Its clock is the append time of the last chunk before that; it runs as long as its group has members."""
     names = [f"r-{number}" for number in range(6)]
     brisk = settings.model_copy(update={"finish_grace": 300})
+    other = settings.model_copy(update={"record_topic": settings.dead_topic})
 
     def standing() -> dict[int, Standing]:
         async def ask() -> dict[int, Standing]:
@@ -181,20 +223,20 @@ def test_a_worker_is_current_behind_or_stopped(settings: Settings, tmp_path: Pat
         return asyncio.run(ask())
 
     unknown = standing()
+    begun = int(time.time() * 1_000)
     with running(brisk, tmp_path / "log") as worker:
         worker.wait_for("assigned")
-        play(settings.model_copy(update={"record_topic": settings.dead_topic}), *(request(name) for name in names))
+        play(other, *(request(name) for name in names))
+        asyncio.run(committed(brisk, brisk.record_topic, at_least=len(names)))
         deadline = time.monotonic() + SECONDS
-        while not all(each.current and each.running for each in standing().values()):
-            assert time.monotonic() < deadline, standing()
+        while not all(each.clock for each in standing().values()):
+            assert time.monotonic() < deadline
             time.sleep(0.2)
         live = standing()
         worker.terminate()
-    play(settings.model_copy(update={"record_topic": settings.dead_topic}), *(request(f"x-{name}") for name in names))
+    play(other, *(request(f"x-{name}") for name in names))
     stopped = standing()
 
-    assert unknown == dict.fromkeys(range(2), Standing(None, current=False, running=False))
-    assert all(each.clock is not None and each.current and each.running for each in live.values())
-    assert [each.running for each in stopped.values()] == [False, False]
-    assert [each.clock for each in stopped.values()] == [each.clock for each in live.values()]
-    assert not any(each.current for each in stopped.values())
+    assert unknown == dict.fromkeys(range(2), NOWHERE)
+    assert all(each.running and begun <= (each.clock or 0) <= time.time() * 1_000 for each in live.values())
+    assert stopped == {number: each._replace(running=False) for number, each in live.items()}

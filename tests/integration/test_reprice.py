@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from pipeline.core.rows import Outgoing
 from pipeline.ops.correction import Guard, amended
 from pipeline.ops.correction.amendment import ALTERED, FOREIGN
-from pipeline.ops.correction.guard import STOPPED, WINDOW
+from pipeline.ops.correction.guard import WINDOW
+from pipeline.ops.correction.restless import LATE
 from pipeline.ops.reprice import KINDS, STATED_COST, Order, Tally, reprice
 from pipeline.ops.reprice.basis import ATTEMPTS
 from pipeline.ops.reprice.flow import ELSEWHERE
 from pipeline.ops.reprice.refold import DIFFERS, GONE
 from pipeline.ops.reprice.revaluation import Outcome
 from pipeline.pricing import valuation
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.selection import Selection
 from tests.chunk import USAGE, Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import ROOT, committed, running, send
-from tests.integration.ledgers import play, put, records
+from tests.integration.ledgers import forget, play, put, records
 from tests.ledger import fold
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -68,7 +68,7 @@ def fallback(name: str) -> list[Document]:
     ]
 
 
-def valued(settings: Settings, prices: Path, *, later: int = LATER, **changes: Any) -> Tally:
+def valued(settings: Settings, prices: Path, *, later: int = LATER, worker: bool = False, **changes: Any) -> Tally:
     """Reprice as if it were so many ms later."""
     values = valuation(settings.model_copy(update={"price_overlay": prices}))
     now = int(time.time() * 1_000) + later
@@ -78,8 +78,7 @@ def valued(settings: Settings, prices: Path, *, later: int = LATER, **changes: A
         "models": (),
         "valuation": values,
         "override": False,
-        "guard": Guard(settings.policy(), settings.clock_slack, now),
-        "worker": False,
+        "guard": Guard(settings.policy(), settings.clock_slack, now, worker),
         "execute": True,
     }
     return asyncio.run(reprice(settings, Order(**(options | changes)), lambda _: None, lambda _: None))
@@ -119,15 +118,16 @@ def test_what_a_worker_made_and_revised_is_corrected_once(settings: Settings, tm
         rest = valued(brisk, dear, worker=True)
         again = valued(brisk, dear, worker=True)
         worker.terminate()
-    stopped = valued(brisk, cheap, worker=True, selection=Selection(request_ids=frozenset({"late"})))
+    asyncio.run(send(brisk, iter([("late", encoded(chat(2, "b", request_id="late")))])))
+    waiting = valued(brisk, cheap, worker=True, selection=Selection(request_ids=frozenset({"late"})))
     found = records(brisk)
     values = valuation(brisk.model_copy(update={"price_overlay": dear}))
 
     assert counts(early) == {"changed": 2, "held": 1, "stated": 1, "no_price": 1}
     assert early.reasons[Outcome.HELD, WINDOW] == 1
     assert early.held_until is not None
-    assert (early.sent, rest.sent, again.sent, stopped.sent) == (2, 1, 0, 0)
-    assert stopped.reasons == {(Outcome.HELD, STOPPED): 1}
+    assert (early.sent, rest.sent, again.sent, waiting.sent) == (2, 1, 0, 0)
+    assert waiting.reasons == {(Outcome.HELD, LATE): 1}
     assert {name: [each["revision"] for each in revisions] for name, revisions in found.items()} == {
         "plain": [0, 1],
         "late": [0, 1, 2],
@@ -151,16 +151,8 @@ def test_a_record_whose_chunks_are_gone_or_give_another_is_left_alone(settings: 
     capture = valued(settings.model_copy(update={"capture": "metadata"}), dear, execute=False)
     place = TopicPartition(settings.chunk_topic, partition_of(b"r-1", settings.partitions))
 
-    async def delete() -> None:
-        admin = AIOKafkaAdminClient(**client(settings))
-        await admin.start()
-        try:
-            await admin.delete_records({place: RecordsToDelete(before_offset=1)})
-        finally:
-            await admin.close()
-
     told = valued(settings, dear, execute=False)
-    asyncio.run(delete())
+    asyncio.run(forget(settings, place, 1))
     gone = valued(settings, dear)
 
     assert counts(told) == {"changed": 1}

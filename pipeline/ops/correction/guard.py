@@ -1,9 +1,10 @@
 """Which records the worker may still revise by itself: a correction of them would take the same revision twice.
 
 A late chunk makes a revision until `revise_window` after the close, and the worker sends it `finish_grace` after the
-last of them: but by its own clock, the append times of what it has read. So both must have passed that time: the wall
-clock, and the worker. Of a record that was made under other settings nobody knows the window: it waits for as long as
-a closed request is remembered. Pure; time arrives as an argument. Imports the core's policy.
+last of them: but by its own clock, the append times of what it has read. So beside the wall clock either the worker has
+passed that time, or there is no late chunk (`restless`). Of a record that was made under other settings nobody knows
+the window: it waits for as long as a closed request is remembered. Pure; time arrives as an argument. Imports the
+core's policy.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ MARGIN: Final = 60_000
 """ms on top: for sending what was closed, and for clocks of brokers that take a partition over from each other."""
 
 WINDOW: Final = "a late chunk may still revise it"
-BEHIND: Final = "the worker has not read so far"
-STOPPED: Final = "no worker is running, and one that comes back may revise it"
 
 
 class Standing(NamedTuple):
@@ -27,20 +26,30 @@ class Standing(NamedTuple):
 
     Attributes:
         clock: append time of the last chunk that it has committed, ms; None if it is not kept any more.
-        current: nothing is left for it to read.
         running: its group has members.
     """
 
     clock: int | None
-    current: bool
     running: bool
 
 
 class Held(NamedTuple):
-    """Why a record can't be corrected now, and from when on (ms; None: that depends on the worker)."""
+    """Why a record can't be corrected now, and from when on (ms; None: no time is known)."""
 
     reason: str
     until: int | None
+
+
+class Doubt(NamedTuple):
+    """Its time is over, but the worker has not passed it: free only if no chunk of it came late.
+
+    Attributes:
+        until: when that time was over, ms.
+        source: of the record.
+    """
+
+    until: int
+    source: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,20 +59,22 @@ class Guard:
     Attributes:
         policy: of the ledger's worker.
         slack: clock_slack of the settings, ms: how far clocks of workers and brokers may be apart.
-        now: wall clock, ms.
+        now: wall clock, ms: read before anything is asked of Kafka.
+        worker: whether one runs on this ledger or ever will; without one, time alone decides.
     """
 
     policy: Policy
     slack: int
     now: int
+    worker: bool = True
 
-    def held(self, record: Mapping[str, Any], appended: int, standing: Standing | None) -> Held | None:
-        """Why a record must wait; None if it may be corrected.
+    def judge(self, record: Mapping[str, Any], appended: int, standing: Standing) -> Held | Doubt | None:
+        """Whether a record may be corrected: None if so.
 
         Args:
             record: the latest revision.
             appended: append time of the request's first known record, ms: never before its close.
-            standing: of its partition; None if no worker will ever run on this ledger again.
+            standing: of its partition.
         """
         policy = self.policy
         ours = record["config_digest"] == policy.digest
@@ -73,9 +84,5 @@ class Guard:
         until = appended + window + policy.finish_grace + self.slack + MARGIN
         if self.now < until:
             return Held(WINDOW, until)
-        if standing is None:
-            return None
-        if not standing.running:
-            return Held(STOPPED, None)
-        passed = standing.current or (standing.clock is not None and standing.clock >= until)
-        return None if passed else Held(BEHIND, None)
+        passed = standing.running and standing.clock is not None and standing.clock >= until
+        return None if passed or not self.worker else Doubt(until, record["source"])

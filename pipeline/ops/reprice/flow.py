@@ -13,8 +13,11 @@ from typing import Any, Final
 
 from pipeline.core.valuation import Valuation
 from pipeline.ops.correction import (
+    NOWHERE,
     Correction,
+    Doubt,
     Guard,
+    Held,
     Latest,
     Standing,
     Stored,
@@ -22,6 +25,7 @@ from pipeline.ops.correction import (
     amended,
     correcting,
     latest_of,
+    restless,
     standings,
     stored_of,
 )
@@ -48,7 +52,6 @@ class Order:
         valuation: the other prices.
         override: what gateway and provider stated counts for nothing.
         guard: what the worker may still revise.
-        worker: whether a worker runs on this ledger, or may again.
         execute: send; else only tell.
     """
 
@@ -58,7 +61,6 @@ class Order:
     valuation: Valuation
     override: bool
     guard: Guard
-    worker: bool
     execute: bool
 
 
@@ -81,9 +83,9 @@ async def reprice(settings: Settings, order: Order, progress: Progress, note: Ca
         sender = await held.enter_async_context(correcting(settings)) if order.execute else None
         topics = await held.enter_async_context(reading(settings, progress))
         numbers = order.selection.numbers(topics.partitions(settings.record_topic), settings.record_topic)
-        places = await standings(topics, settings, numbers) if order.worker else {}
+        places = await standings(topics, settings, numbers) if order.guard.worker else {}
         for partition in numbers:
-            work = _Partition(settings, order, topics, tally, places.get(partition))
+            work = _Partition(settings, order, topics, tally, places.get(partition, NOWHERE))
             async with aclosing(work.corrections(partition)) as corrections:
                 async for corrected in corrections:
                     note(corrected.record.value or b"")
@@ -98,34 +100,58 @@ async def reprice(settings: Settings, order: Order, progress: Progress, note: Ca
 class _Partition:
     """One partition of the record topic."""
 
-    def __init__(
-        self, settings: Settings, order: Order, topics: Topics, tally: Tally, standing: Standing | None
-    ) -> None:
+    def __init__(self, settings: Settings, order: Order, topics: Topics, tally: Tally, standing: Standing) -> None:
         self._settings, self._order, self._topics = settings, order, topics
         self._tally, self._standing = tally, standing
 
     async def corrections(self, partition: int) -> AsyncGenerator[Correction, None]:
-        """What has to be sent, record by record."""
-        settings, topics = self._settings, self._topics
-        index = await latest_of(topics, settings, partition, self._order.selection)
+        """What has to be sent, record by record: first what is clear at once, then what the chunks have to tell."""
+        index = await latest_of(self._topics, self._settings, partition, self._order.selection)
         self._tally.unreadable += index.unreadable
-        lossy: list[tuple[str, Latest]] = []
-        async with aclosing(stored_of(topics, settings, partition, index.requests)) as records:
+        unclear: dict[str, Latest] = {}
+        doubts: dict[str, Doubt] = {}
+        async with aclosing(stored_of(self._topics, self._settings, partition, index.requests)) as records:
             async for stored in records:
                 verdict = self._verdict(stored.record, partition)
                 if verdict is None:
                     continue
-                if verdict.chunks_may_tell:
-                    lossy.append((stored.record["request_id"], stored.latest))
-                elif correction := self._settle(stored, verdict, partition):
-                    yield correction
-        for begin in range(0, len(lossy), SLICE):
-            part = dict(lossy[begin : begin + SLICE])
-            asked = [stored async for stored in stored_of(topics, settings, partition, part)]
-            async with aclosing(refolded(topics, settings, partition, asked, self._order.valuation)) as remade:
-                async for stored, told in remade:
-                    if correction := self._settle(stored, told, partition):
+                judged = self._order.guard.judge(stored.record, stored.latest.appended, self._standing)
+                changes = verdict.record is not None or verdict.chunks_may_tell
+                if changes and isinstance(judged, Doubt):
+                    doubts[stored.record["request_id"]] = judged
+                elif not verdict.chunks_may_tell:
+                    if correction := self._settle(stored, verdict, partition, judged):
                         yield correction
+                    continue
+                unclear[stored.record["request_id"]] = stored.latest
+        async with aclosing(self._cleared(partition, unclear, doubts)) as cleared:
+            async for correction in cleared:
+                yield correction
+
+    async def _cleared(
+        self, partition: int, unclear: Mapping[str, Latest], doubts: Mapping[str, Doubt]
+    ) -> AsyncGenerator[Correction, None]:
+        """The same of records that tell too little, or that a late chunk may yet revise."""
+        topics, settings = self._topics, self._settings
+        waiting = await restless(topics, settings, partition, doubts) if doubts else {}
+        names = list(unclear)
+        for begin in range(0, len(names), SLICE):
+            part = {name: unclear[name] for name in names[begin : begin + SLICE]}
+            lossy: list[Stored] = []
+            told: list[tuple[Stored, Verdict]] = []
+            async for stored in stored_of(topics, settings, partition, part):
+                verdict = self._verdict(stored.record, partition)
+                if verdict is not None and not verdict.chunks_may_tell:
+                    told.append((stored, verdict))
+                else:
+                    lossy.append(stored)
+            told += [each async for each in refolded(topics, settings, partition, lossy, self._order.valuation)]
+            for stored, verdict in told:
+                why = waiting.get(stored.record["request_id"])
+                judged = self._order.guard.judge(stored.record, stored.latest.appended, self._standing)
+                held = Held(why, None) if why is not None else judged
+                if correction := self._settle(stored, verdict, partition, held):
+                    yield correction
 
     def _verdict(self, record: Mapping[str, Any], partition: int) -> Verdict | None:
         """What becomes of a record; None of one that is not meant."""
@@ -143,7 +169,9 @@ class _Partition:
             return None
         return verdict_on(record, order.valuation.pricer, override=order.override)
 
-    def _settle(self, stored: Stored, verdict: Verdict, partition: int) -> Correction | None:
+    def _settle(
+        self, stored: Stored, verdict: Verdict, partition: int, judged: Held | Doubt | None
+    ) -> Correction | None:
         """Count a verdict; the correction that it asks for, unless that has to wait."""
         record = stored.record
         made = None
@@ -155,9 +183,8 @@ class _Partition:
                 limit=self._settings.max_record_bytes,
                 traceparent=stored.traceparent,
             )
-            held = self._order.guard.held(record, stored.latest.appended, self._standing)
-            if made is not None and held is not None:
-                self._tally.hold(held.until)
-                verdict, made = verdict._replace(outcome=Outcome.HELD, reason=held.reason), None
+            if isinstance(judged, Held):
+                self._tally.hold(judged.until)
+                verdict, made = verdict._replace(outcome=Outcome.HELD, reason=judged.reason), None
         self._tally.add(record, verdict)
         return None if made is None else Correction(partition, made)

@@ -7,52 +7,50 @@ from typing import Any
 import pytest
 
 from pipeline.core.policy import Policy
-from pipeline.ops.correction import Guard, Held, Standing
-from pipeline.ops.correction.guard import BEHIND, MARGIN, STOPPED, WINDOW
+from pipeline.ops.correction import NOWHERE, Doubt, Guard, Held, Standing
+from pipeline.ops.correction.guard import MARGIN, WINDOW
 
 POLICY = Policy(revise_window=10_000, finish_grace=2_000)
 CLOSED = 1_000_000
 UNTIL = CLOSED + 10_000 + 2_000 + 5_000 + MARGIN
 FINISHED: dict[str, Any] = {"closed_by": "finish", "complete": True}
 FOREVER = 1 << 60
-AHEAD = Standing(clock=UNTIL, current=False, running=True)
+SOURCE = {"topic": "c", "partition": 0, "first_offset": 1, "last_offset": 2}
+AHEAD = Standing(clock=UNTIL, running=True)
 
 
-def held(now: int, standing: Standing | None, policy: Policy = POLICY, **record: Any) -> Held | None:
+def judged(
+    now: int, standing: Standing = AHEAD, policy: Policy = POLICY, *, worker: bool = True, **record: Any
+) -> Held | Doubt | None:
     """What the guard says of a record that was appended at CLOSED."""
-    own = {"config_digest": policy.digest}
-    return Guard(policy, 5_000, now).held(FINISHED | own | record, CLOSED, standing)
+    own = {"config_digest": policy.digest, "source": SOURCE}
+    return Guard(policy, 5_000, now, worker).judge(FINISHED | own | record, CLOSED, standing)
 
 
 def test_nothing_is_corrected_while_a_late_chunk_may_still_revise_it() -> None:
     """And it says until when."""
-    assert held(UNTIL - 1, AHEAD) == Held(WINDOW, UNTIL)
-    assert held(UNTIL, AHEAD) is None
+    assert judged(UNTIL - 1) == Held(WINDOW, UNTIL)
+    assert judged(UNTIL - 1, worker=False) == Held(WINDOW, UNTIL)
+    assert judged(UNTIL) is None
 
 
 @pytest.mark.parametrize(
-    ("standing", "expected"),
+    ("standing", "free"),
     [
-        pytest.param(Standing(UNTIL, current=False, running=True), None, id="past it"),
-        pytest.param(Standing(UNTIL - 1, current=False, running=True), BEHIND, id="behind"),
-        pytest.param(Standing(CLOSED, current=True, running=True), None, id="nothing left to read"),
-        pytest.param(Standing(None, current=False, running=True), BEHIND, id="nobody knows"),
-        pytest.param(Standing(UNTIL, current=True, running=False), STOPPED, id="stopped"),
-        pytest.param(None, None, id="there will be none"),
+        pytest.param(AHEAD, True, id="past it"),
+        pytest.param(Standing(UNTIL - 1, running=True), False, id="behind"),
+        pytest.param(Standing(UNTIL, running=False), False, id="stopped"),
+        pytest.param(NOWHERE, False, id="nobody knows"),
     ],
 )
-def test_the_worker_has_to_have_passed_the_window_too(standing: Standing | None, expected: str | None) -> None:
-    """It goes by append times: a chunk that it has not read yet may have come in time."""
-    found = held(UNTIL, standing)
-
-    assert (found.reason if found else None) == expected
+def test_where_the_worker_has_not_passed_the_window_the_chunks_decide(standing: Standing, free: bool) -> None:
+    """It goes by append times: a chunk that it has not read, or gathers, may have come in time."""
+    assert judged(UNTIL, standing) == (None if free else Doubt(UNTIL, SOURCE))
 
 
-def test_time_alone_does_not_help_where_the_worker_is_behind() -> None:
-    """So no time is promised."""
-    behind = Standing(CLOSED, current=False, running=True)
-
-    assert held(10 * UNTIL, behind) == Held(BEHIND, None)
+def test_without_a_worker_time_alone_decides() -> None:
+    """Nobody will revise anything any more."""
+    assert judged(UNTIL, NOWHERE, worker=False) is None
 
 
 @pytest.mark.parametrize(
@@ -64,23 +62,23 @@ def test_time_alone_does_not_help_where_the_worker_is_behind() -> None:
 )
 def test_what_no_late_chunk_revises_need_not_wait(policy: Policy, record: dict[str, Any]) -> None:
     """CONTRACT §4: late chunks of these are dead letters."""
-    assert held(CLOSED, None, policy, **record) is None
+    assert judged(CLOSED, NOWHERE, policy, **record) is None
 
 
 @pytest.mark.parametrize("record", [{"closed_by": "final", "complete": False}, {"closed_by": "late"}])
 def test_a_final_with_a_gap_and_a_revision_wait(record: dict[str, Any]) -> None:
     """Late chunks may still come for them."""
-    assert held(CLOSED, AHEAD, **record) is not None
+    assert judged(CLOSED, **record) is not None
 
 
 def test_under_other_settings_the_window_is_that_of_memory() -> None:
     """The ledger's worker may have a longer one than this command was told, or revise where it was told not to."""
     policy = Policy(revise_window=10_000, finish_grace=2_000, marker_retention=86_400_000)
     refusing = Policy(revise_window=10_000, finish_grace=2_000, late_policy="dead_letter")
-    other = {"config_digest": "another"}
+    other: dict[str, Any] = {"config_digest": "another"}
     until = CLOSED + 86_400_000 + 2_000 + 5_000 + MARGIN
-    passed = Standing(clock=FOREVER, current=True, running=True)
+    passed = Standing(clock=FOREVER, running=True)
 
-    assert held(UNTIL, passed, policy, **other) == Held(WINDOW, until)
-    assert held(UNTIL, passed, refusing, **other) == Held(WINDOW, until)
-    assert held(until, passed, policy, **other) is None
+    assert judged(UNTIL, passed, policy, **other) == Held(WINDOW, until)
+    assert judged(UNTIL, passed, refusing, **other) == Held(WINDOW, until)
+    assert judged(until, passed, policy, **other) is None
