@@ -11,7 +11,7 @@ is part of the promise:
 4. `amended` makes the next revision; `Sender` commits them in batches, the last of them on `flush`.
 """
 
-from pipeline.ops.correction.amendment import altered, amended
+from pipeline.ops.correction.amendment import alike, altered, amended
 from pipeline.ops.correction.guard import Doubt, Guard, Held, Standing
 from pipeline.ops.correction.latest import Index, Latest, Stored, latest_of, stored_of
 from pipeline.ops.correction.restless import restless
@@ -29,6 +29,7 @@ __all__ = [
     "Sender",
     "Standing",
     "Stored",
+    "alike",
     "altered",
     "amended",
     "correcting",

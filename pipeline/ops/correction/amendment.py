@@ -26,6 +26,7 @@ _FIELDS: Final = frozenset(RECORD_FIELDS)
 _NAMES: Final = frozenset({"schema_version", "record_id", "revision", "supersedes", "delta", "config_digest"})
 _SAID: Final = [name for name in RECORD_FIELDS if name not in NOT_CANONICAL | _NAMES]
 """What a record says of its request; the rest says which revision it is and how it came about."""
+_MONEY: Final = frozenset({"cost", "cost_details", "attempts"})
 
 
 def altered(record: Record, ledger: str) -> str | None:
@@ -39,6 +40,13 @@ def altered(record: Record, ledger: str) -> str | None:
     if record["record_id"] != record_id(ledger, record["request_id"], record["revision"]):
         return FOREIGN
     return None if sha256(canonical(dict(record))).hexdigest() == record["digest"] else ALTERED
+
+
+def alike(one: Record, other: Record) -> bool:
+    """Whether two records of a request say the same but for their money."""
+    if any(one.get(name) != other.get(name) for name in _SAID if name not in _MONEY):
+        return False
+    return _unpriced(one) == _unpriced(other)
 
 
 def amended(old: Record, new: Record, *, ledger: str, limit: int, traceparent: str | None = None) -> Outgoing | None:
@@ -61,3 +69,8 @@ def amended(old: Record, new: Record, *, ledger: str, limit: int, traceparent: s
     record["delta"] = change((old["token_usage"], old["cost"]), (new["token_usage"], new["cost"]))
     value = seal(record, new["source"], limit=limit)
     return Outgoing(request_id.encode(), value, headers(record, traceparent))
+
+
+def _unpriced(record: Record) -> list[Record]:
+    """The attempts of a record but for what they cost."""
+    return [{**attempt, "cost": None} for attempt in record.get("attempts") or ()]

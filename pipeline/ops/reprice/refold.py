@@ -15,18 +15,13 @@ import msgspec
 from pipeline.core.partition import Partition
 from pipeline.core.rows import MemoryRows, SourceRecord
 from pipeline.core.valuation import Valuation
-from pipeline.ops.correction import Stored
+from pipeline.ops.correction import Stored, alike
 from pipeline.ops.reprice.revaluation import Outcome, Verdict, compared
 from pipeline.settings import Settings
 from pipeline.topics.reader import Topics
-from schemas.record import NOT_CANONICAL, RECORD_FIELDS
 
 GONE: Final = "its chunks are not kept any more"
 DIFFERS: Final = "its chunks give another record"
-
-_MONEY: Final = {"cost", "cost_details", "attempts", "inter_chunk_latency"}
-_NAMES: Final = {"schema_version", "record_id", "revision", "supersedes", "delta", "config_digest"}
-_HELD_TO: Final = [name for name in RECORD_FIELDS if name not in NOT_CANONICAL | _MONEY | _NAMES]
 
 
 async def refolded(
@@ -87,7 +82,7 @@ def _verdict(
         made = _last(partition) or made
     partition.close_now()
     made = _last(partition) or made
-    if made is None or any(made[name] != record[name] for name in _HELD_TO) or _shape(made) != _shape(record):
+    if made is None or not alike(made, record):
         return Verdict(Outcome.NOT_REPRICEABLE, DIFFERS)
     if made["cost"] is None:
         return Verdict(Outcome.NO_PRICE, made["cost_details"]["reason"])
@@ -100,8 +95,3 @@ def _last(partition: Partition) -> Any:
         partition.finalize(request_id)
     records, _ = partition.take_output()
     return msgspec.json.decode(records[-1].value or b"") if records else None
-
-
-def _shape(record: Mapping[str, Any]) -> Any:
-    """Its attempts but for what they cost."""
-    return [{**attempt, "cost": None} for attempt in record["attempts"] or ()]

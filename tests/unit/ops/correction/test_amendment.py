@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.canonical import canonical, encode
 from pipeline.core.policy import Policy
-from pipeline.ops.correction import altered, amended
+from pipeline.ops.correction import alike, altered, amended
 from pipeline.ops.correction.amendment import ALTERED, FOREIGN, UNKNOWN
 from schemas.identity import record_id
 from schemas.record import RECORD_FIELDS
@@ -63,6 +63,17 @@ def test_what_says_nothing_of_the_request_is_no_reason_for_a_correction(name: st
     old = record()
 
     assert amended(old, {**old, name: "other"}, ledger="main", limit=LIMIT) is None
+
+
+def test_records_are_alike_whatever_they_cost() -> None:
+    """Totals, parts and attempts are money; who was asked and what was used is not."""
+    one = record(attempts=[{"number": 0, "model": "m", "cost": 0.5}])
+    dearer = {"cost": 9.0, "cost_details": None, "attempts": [{"number": 0, "model": "m", "cost": 9.0}]}
+
+    assert alike(one, one | dearer | {"revision": 3, "digest": ""})
+    assert not alike(one, one | {"attempts": [{"number": 0, "model": "n", "cost": 0.5}]})
+    assert not alike(one, one | {"attempts": None})
+    assert not alike(one, one | {"token_usage": None})
 
 
 def test_headers_are_those_of_the_new_revision() -> None:
