@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from pipeline.core.canonical import canonical, seal
-from pipeline.core.revision import RECORD_VERSION, change, headers, identity
+from pipeline.core.canonical import canonical, encode, seal
+from pipeline.core.revision import change, headers, identity
 from pipeline.core.rows import Outgoing
 from schemas.identity import record_id
-from schemas.record import NOT_CANONICAL, RECORD_FIELDS
+from schemas.record import NOT_CANONICAL, RECORD_FIELDS, AccumulatedData
 
 Record = Mapping[str, Any]
 """AccumulatedData, parsed."""
 
-UNKNOWN: Final = "its fields are of another version"
+UNKNOWN: Final = "it is no record of this version"
 FOREIGN: Final = "of another ledger"
 ALTERED: Final = "its digest does not hold"
 
@@ -35,7 +35,11 @@ def altered(record: Record, ledger: str) -> str | None:
     A correction takes over everything that it does not correct, so what somebody changed by hand would be passed on
     under a digest that holds.
     """
-    if record.keys() != _FIELDS or record["schema_version"] not in range(1, RECORD_VERSION + 1):
+    try:
+        AccumulatedData.model_validate_json(encode(dict(record)))
+    except ValueError:
+        return UNKNOWN
+    if record.keys() != _FIELDS:
         return UNKNOWN
     if record["record_id"] != record_id(ledger, record["request_id"], record["revision"]):
         return FOREIGN

@@ -25,6 +25,9 @@ Record = Mapping[str, Any]
 STATED: Final = frozenset({GATEWAY, PROVIDER})
 """Sources of a cost that somebody else stated: no price list changes it."""
 
+OVERRIDDEN: Final = "stated_overridden"
+"""Reason beside a list's price that stands in the place of what somebody stated: later runs leave it in its place."""
+
 QUARANTINED: Final = "its fold failed, it has no figures"
 ATTEMPTS: Final = "several attempts, of which the record keeps too little"
 LEFT_OUT: Final = "content that counts for its price was left out"

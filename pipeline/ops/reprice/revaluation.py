@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.appraisal import appraise_call
 from pipeline.core.cost import CATALOG, NO_USAGE, OVERLAY, Price, Unpriced, total_cost
 from pipeline.core.valuation import Call, Pricer
-from pipeline.ops.reprice.basis import QUARANTINED, STATED, Basis, basis_of, source_of
+from pipeline.ops.reprice.basis import OVERRIDDEN, QUARANTINED, STATED, Basis, basis_of, source_of
 
 Record = Mapping[str, Any]
 
@@ -73,8 +73,11 @@ def verdict_on(record: Record, pricer: Pricer | None, *, override: bool = False)
         pricer: the other prices.
         override: what gateway and provider stated counts for nothing.
     """
-    if source_of(record) in STATED and not override:
+    stated = source_of(record) in STATED
+    if stated and not override:
         return Verdict(Outcome.STATED)
+    before = (record["cost_details"] or {}).get("reason") == OVERRIDDEN
+    override = override or before
     basis = basis_of(record, override=override)
     if isinstance(basis, str):
         told = basis != QUARANTINED and not override
@@ -83,6 +86,8 @@ def verdict_on(record: Record, pricer: Pricer | None, *, override: bool = False)
     worths = [appraise_call(attempt, call, pricer) for attempt, call in pairs]
     details = total_cost(worths)
     if details["total"] is not None:
+        if before or (override and (stated or basis.places is not None)):
+            details["reason"] = details["reason"] or OVERRIDDEN
         return compared(record, float(Decimal(details["total"])), details, _attempts(record, basis, worths))
     if basis.gaps and any(word in details["reason"] for word in _LACKING):
         return Verdict(Outcome.NOT_REPRICEABLE, details["reason"], chunks_may_tell=not override)

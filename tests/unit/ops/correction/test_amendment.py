@@ -112,6 +112,8 @@ def test_what_the_worker_wrote_can_be_built_on() -> None:
         pytest.param({"labels": {"tenant": "other"}}, ALTERED, id="who pays"),
         pytest.param({"schema_version": 2}, UNKNOWN, id="newer"),
         pytest.param({"schema_version": "1"}, UNKNOWN, id="version of another kind"),
+        pytest.param({"source": None}, UNKNOWN, id="no source"),
+        pytest.param({"cost": "free"}, UNKNOWN, id="a text for a number"),
         pytest.param({"new_field": 1}, UNKNOWN, id="more fields"),
         pytest.param({"revision": 1}, FOREIGN, id="another revision's id"),
         pytest.param({"request_id": "r-2"}, FOREIGN, id="another request's id"),

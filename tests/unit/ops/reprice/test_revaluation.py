@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from pipeline.core.policy import Policy
-from pipeline.ops.reprice.basis import ATTEMPTS, LEFT_OUT, QUARANTINED
+from pipeline.ops.reprice.basis import ATTEMPTS, LEFT_OUT, OVERRIDDEN, QUARANTINED
 from pipeline.ops.reprice.revaluation import Dated, Outcome, Verdict, kind_of, verdict_on
 from pipeline.pricing.overlay_file import read
 from tests.chunk import USAGE, Document, chat, chunk, error, event, image, speech, text, transcript
@@ -126,8 +126,27 @@ def test_overridden_it_costs_what_the_list_says(last: dict[str, Any]) -> None:
     verdict = verdict_on(under("A", chat(0, "a", **last)), Touchy("B", sure=True), override=True)
 
     assert verdict.record is not None
-    assert money(verdict.record) == money(plain)
+    assert said(verdict.record) == money(plain)
     assert verdict.record["token_usage"] == {**USAGE, **last["usage"]}
+
+
+def said(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The money of a record that says that something was overridden, as if it did not say so."""
+    assert record["cost_details"]["reason"] == OVERRIDDEN
+    return money({**record, "cost_details": {**record["cost_details"], "reason": None}})
+
+
+@pytest.mark.parametrize("last", [{"usage": USAGE, "cost": 0.5}, {"usage": OWN}])
+def test_what_was_overridden_once_does_not_come_back(last: dict[str, Any]) -> None:
+    """A later run values it by its own list, without being told again."""
+    first = verdict_on(under("A", chat(0, "a", **last)), Touchy("B", sure=True), override=True).record
+    assert first is not None
+
+    again, other = (verdict_on(first, Touchy(name, sure=True)) for name in ("B", "C"))
+
+    assert again.outcome == Outcome.SAME
+    assert other.record is not None
+    assert said(other.record) == money(under("C", chat(0, "a", usage=USAGE)))
 
 
 def test_a_stated_cost_without_a_usage_stays_even_when_overridden() -> None:
@@ -148,7 +167,8 @@ def test_overridden_attempts_are_each_priced() -> None:
     verdict = verdict_on(under("A", *chunks), Touchy("B", sure=True), override=True)
 
     assert verdict.record is not None
-    assert money(verdict.record) == money(under("B", *silent))
+    assert said(verdict.record) == money(under("B", *silent))
+    assert verdict_on(verdict.record, Touchy("B", sure=True)).outcome == Outcome.SAME
 
 
 def test_an_attempt_of_which_only_the_stated_cost_is_known_is_not_made_free() -> None:
