@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "chunks": "Turn a provider's recorded stream into chunk JSON lines.",
     "fold": "Fold chunk JSON lines into records, without a broker.",
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
+    "reprice": "Value past records with another price list, and correct those that it changes.",
     "prices": "Show prices, try them on a usage, compare them.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",

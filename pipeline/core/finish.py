@@ -16,15 +16,15 @@ from pipeline.core.canonical import seal
 from pipeline.core.head import Head
 from pipeline.core.late import EPOCH, micros
 from pipeline.core.policy import Policy
-from pipeline.core.record import RECORD_VERSION, Folded, Times, fold
+from pipeline.core.record import Folded, Times, fold
 from pipeline.core.rest import wake
 from pipeline.core.restore import flat
+from pipeline.core.revision import headers, identity
 from pipeline.core.rows import DeadLetter, Outgoing
 from pipeline.core.segment import Marker, whole_chunks
 from pipeline.core.timing import rfc3339
 from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk
-from schemas.identity import record_id
 from schemas.record import RECORD_FIELDS
 
 INTERNAL: Final = "internal"
@@ -81,7 +81,7 @@ def finish(
     marker = _marker(head, folded, previous, known=bool(chunks))
     final = marker.closed_by == "final" and marker.complete
     revisable = policy.late_policy == "revise" and not final and not head.poisoned
-    outgoing = Outgoing(head.key, value, _headers(folded.record, head.traceparent))
+    outgoing = Outgoing(head.key, value, headers(folded.record, head.traceparent))
     return Finished(outgoing, marker, dead, revisable)
 
 
@@ -117,15 +117,6 @@ def _source(head: Head, source: tuple[str, int]) -> dict[str, Any]:
     }
 
 
-def _headers(record: dict[str, Any], traceparent: str | None) -> list[tuple[str, bytes]]:
-    names = ("record_id", "revision", "schema_version", "stream_type", "status")
-    headers = [(name, str(record[name]).encode()) for name in names]
-    headers.append(("content-type", b"application/json"))
-    if traceparent is not None:
-        headers.append(("traceparent", traceparent.encode()))
-    return headers
-
-
 def _rebuilt(request_id: str, offset: int, chunk: Chunk) -> DeadLetter:
     value = chunk.original or msgspec.json.encode(chunk)
     return DeadLetter(INTERNAL, REBUILT, request_id.encode(), value, (), offset, 0)
@@ -147,11 +138,8 @@ def _quarantined(head: Head, chunks: Sequence[Chunk], bug: Exception, policy: Po
         "end_timestamp": rfc3339(times.end),
         "error_details": error,
         "stream_type": head.stream_type,
-        "schema_version": RECORD_VERSION,
         "config_digest": policy.digest,
-        "record_id": record_id(policy.ledger, head.request_id, head.revision),
-        "revision": head.revision,
-        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
+        **identity(policy.ledger, head.request_id, head.revision),
         "labels": {},
         "closed_by": head.closed_by,
         "complete": False,

@@ -9,22 +9,21 @@ from typing import Any, Final
 
 from pipeline.core.appraisal import appraise
 from pipeline.core.closing import EXPIRY, LIMIT, missing, rule_of
-from pipeline.core.cost import EXACT, ZERO, Price, Unpriced, decimal_of, total_cost
+from pipeline.core.cost import Price, Unpriced, total_cost
 from pipeline.core.error import is_cancelled
 from pipeline.core.estimate import Characters, fill
 from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_responses
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.head import Head
 from pipeline.core.policy import Policy
+from pipeline.core.revision import change, identity
 from pipeline.core.segment import Marker
 from pipeline.core.signs import SIGNS
 from pipeline.core.timing import between_content, milliseconds, rfc3339
-from pipeline.core.usage import add_usage, subtract_usage
+from pipeline.core.usage import add_usage
 from pipeline.core.valuation import UNVALUED, Valuation
 from schemas.chunk import Chunk, StreamType
-from schemas.identity import record_id
 
-RECORD_VERSION: Final = 1
 _ENDED_BY_FINISH: Final = frozenset({StreamType.CHAT, StreamType.TEXT, StreamType.RESPONSES})
 
 Json = dict[str, Any]
@@ -109,8 +108,8 @@ def fold(
         **_span(times),
         **_seed_fields(attempts, shown, usage, cost),
         "stream_type": head.stream_type,
-        **_identity(head, policy),
-        "delta": _delta(previous, usage, cost),
+        **identity(policy.ledger, head.request_id, head.revision),
+        "delta": change((previous.token_usage, previous.cost), (usage, cost)) if previous else None,
         **_evidence(head, attempts, shown, cause, policy),
         "choices": shown.output.choices,
         "logprobs": shown.output.logprobs,
@@ -133,15 +132,6 @@ def _span(times: Times) -> Json:
         "time_to_first_token": milliseconds(times.start, times.first_shown),
         "start_timestamp": rfc3339(times.start),
         "end_timestamp": rfc3339(times.end),
-    }
-
-
-def _identity(head: Head, policy: Policy) -> Json:
-    return {
-        "schema_version": RECORD_VERSION,
-        "record_id": record_id(policy.ledger, head.request_id, head.revision),
-        "revision": head.revision,
-        "supersedes": record_id(policy.ledger, head.request_id, head.revision - 1) if head.revision else None,
     }
 
 
@@ -294,12 +284,3 @@ def _attempt_status(attempt: Attempt) -> str:
         return "incomplete" if is_cancelled(attempt.error) else "error"
     ended = attempt.output.terminal or attempt.finish_reason is not None
     return "success" if ended and not attempt.output.incomplete else "incomplete"
-
-
-def _delta(previous: Marker | None, usage: Json | None, cost: float | None) -> Json | None:
-    """Change of usage and cost against the revision before; null counts as 0."""
-    if previous is None:
-        return None
-    before, after = (decimal_of(number) or ZERO for number in (previous.cost, cost))
-    change = EXACT.subtract(after, before)
-    return {"token_usage": subtract_usage(usage, previous.token_usage), "cost": float(change)}

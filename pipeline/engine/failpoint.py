@@ -48,6 +48,12 @@ NAMES: Final = frozenset({
     "revoke.before", "revoke.after_checkpoint", "revoke.after",
 })
 # fmt: on
+"""Points of a worker."""
+
+CORRECTION: Final = frozenset(
+    f"correction.{when}_{step}" for when in ("before", "after") for step in _TRANSACTION if step != "offsets"
+)
+"""Points of a command that sends corrections: it arms none by itself."""
 
 HANG_SECONDS: Final = 3_600.0
 
@@ -121,7 +127,7 @@ def _pass(name: str, point: Armed) -> None:
 def _parse(entry: str) -> tuple[str, Armed]:
     target, *options = entry.split(":")
     name, _, number = target.partition("@")
-    if name not in NAMES:
+    if name not in NAMES | CORRECTION:
         raise UsageError(f"unknown failpoint {name!r} in {VARIABLE}", hint="pipeline/engine/failpoint.py lists them")
     point = Armed()
     try:

@@ -1,6 +1,6 @@
 """Calls to try prices on: from a command line, from JSON, from records of the ledger.
 
-Owns the way back from a record to what its price depended on.  Imports the core.
+Owns what is written of a call by people and records.  Imports the core.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.appraisal import call_of
-from pipeline.core.facts import Attempt
-from pipeline.core.output import Output
 from pipeline.core.valuation import Call, Units
 from pipeline.errors import UsageError
+from pipeline.pricing.recorded import attempt_in, call_in
 from pipeline.pricing.unit import KEYS, MODALITIES, TOOLS
 from schemas.chunk import StreamType
 from schemas.leaves import parse_timestamp
 
 Json = dict[str, Any]
 
-_OUTPUTS: Final = ("output_messages", "audio_output", "transcription_output", "image_generation_output")
 _INPUT: Final = {"cache_read": "cached_read_tokens", "cache_write": "cached_write_tokens"} | {
     f"input_{modality}": f"{modality}_tokens" for modality in MODALITIES
 }
@@ -120,25 +117,15 @@ def _call(fields: Json, now: datetime) -> Call:
     if counts := _object(fields, "counts"):
         usage, units = counted({key: amount(count, key) for key, count in counts.items()})
         return Call(provider, model, kind, at, usage or None, tier, units)
-    output = Output(content_times=[at])
-    for name in _OUTPUTS:
-        setattr(output, name, fields.get(name))
-    attempt = Attempt(
-        number=0,
-        chunks=(),
-        folded=(),
-        output=output,
-        error=_object(fields, "error_details"),
-        finish_reason=None,
-        token_usage=_object(fields, "token_usage") or _object(fields, "usage"),
-        cost=None,
-        cache_debug=None,
-        service_tier=tier,
-        provider=provider,
-        model=model,
-        anomalies=0,
-    )
-    return call_of(attempt, kind, at, fields.get("raw_request"))
+    told = fields | {
+        "token_usage": _object(fields, "token_usage") or _object(fields, "usage"),
+        "error_details": _object(fields, "error_details"),
+        "service_tier": tier,
+        "provider": provider,
+        "model": model,
+        "cache_debug": None,
+    }
+    return call_in(attempt_in(told, at), fields, kind, at)
 
 
 def _text(fields: Json, name: str) -> str | None:

@@ -86,8 +86,8 @@ def _money(*path: str) -> Callable[[Record], Any]:
     return take
 
 
-def _cost(record: Record) -> Decimal | None:
-    """The exact total; the float of the record only where no total is stated."""
+def exact_cost(record: Record) -> Decimal | None:
+    """The exact total; the float of the record only where no total is stated; None where there is no cost."""
     if record["cost"] is None:
         return None
     total = _inside("cost_details", "total")(record)
@@ -135,7 +135,7 @@ COLUMNS: Final = (
     Column("cached_write_tokens", _COUNT, _inside(*_PROMPT, "cached_write_tokens")),
     Column("reasoning_tokens", _COUNT, _inside(*_COMPLETION, "reasoning_tokens")),
     Column("token_usage", _JSON, _document("token_usage")),
-    Column("cost", _USD, _cost),
+    Column("cost", _USD, exact_cost),
     Column("cost_input", _USD, _money("cost_details", "input")),
     Column("cost_output", _USD, _money("cost_details", "output")),
     Column("cost_source", _TEXT, _inside("cost_details", "source")),

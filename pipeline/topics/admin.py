@@ -81,7 +81,7 @@ async def create(client: Client, wanted: Sequence[Topic]) -> list[str]:
         BrokerFault: The cluster refuses for another reason, which is in the text.
     """
     created = []
-    async with _admin(client) as admin:
+    async with administering(client) as admin:
         answer = await admin.create_topics([_new_topic(topic) for topic in wanted])
         for name, code, message in answer.topic_errors:
             reason = for_code(code).__name__
@@ -101,7 +101,7 @@ async def describe(client: Client, names: Sequence[str]) -> dict[str, Found]:
     Raises:
         KafkaUnreachable: No broker answers.
     """
-    async with _admin(client) as admin:
+    async with administering(client) as admin:
         return await _describe(admin, names)
 
 
@@ -181,7 +181,7 @@ def _compare_marker_retention(wanted: Sequence[Topic], found: Mapping[str, Found
 
 
 @contextlib.asynccontextmanager
-async def _admin(client: Client) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administering(client: Client) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client; whatever Kafka says against it comes out as an error of ours."""
     admin = AIOKafkaAdminClient(**{"request_timeout_ms": REQUEST_MILLISECONDS, **client})
     try:

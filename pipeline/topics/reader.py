@@ -23,6 +23,8 @@ POLL_MS: Final = 200
 STALL_SECONDS: Final = 30.0
 """Longest wait for records that are known to be there: covers the election of a new leader."""
 FETCH_BYTES: Final = 8 << 20
+COMMITTED: Final = "read_committed"
+UNCOMMITTED: Final = "read_uncommitted"
 
 
 class Seen(NamedTuple):
@@ -44,12 +46,16 @@ class Topics:
         self._settings = settings
         self._partitions = partitions
         self._progress = progress
-        self._consumer: Any = None
+        self._consumers: dict[str, Any] = {}
 
     async def stop(self) -> None:
         """Close the connections."""
-        if self._consumer is not None:
-            await self._consumer.stop()
+        for consumer in self._consumers.values():
+            await consumer.stop()
+
+    def has(self, topic: str, partition: int) -> bool:
+        """Whether a topic is there, with this partition."""
+        return partition < self._partitions.get(topic, 0)
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has.
@@ -81,6 +87,21 @@ class Topics:
             first = begin if since is None else await since.resolve(consumer, place, begin=begin, end=end)
             last = end if until is None else await until.resolve(consumer, place, begin=begin, end=end)
         return first, max(first, last)
+
+    async def written(self, topic: str, partition: int) -> int:
+        """End of a partition's log, with what no transaction has committed yet.
+
+        A committed reader that has come so far has seen all that was committed before this was asked; `bounds` ends
+        where the oldest open transaction begins, behind which others may be committed already.
+
+        Raises:
+            KafkaUnreachable: no broker answers any more.
+        """
+        place = TopicPartition(topic, partition)
+        with _answering():
+            consumer = await self._assigned(place, UNCOMMITTED)
+            end: int = (await consumer.end_offsets([place]))[place]
+        return end
 
     async def read(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Any, None]:
         """Records of the offsets [begin, end), in order; those of aborted transactions are left out.
@@ -116,23 +137,24 @@ class Topics:
                     )
                 self._progress(Seen(what, min(position, end) - begin, end - begin))
 
-    async def _assigned(self, place: TopicPartition) -> Any:
-        """The consumer, of one partition.
+    async def _assigned(self, place: TopicPartition, isolation: str = COMMITTED) -> Any:
+        """The consumer of an isolation level, of one partition.
 
         It is started only now: one that is stopped without ever having had a partition raises CancelledError.
         """
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(
+        if isolation not in self._consumers:
+            consumer = AIOKafkaConsumer(
                 **client(self._settings),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                isolation_level="read_committed",
+                isolation_level=isolation,
                 max_partition_fetch_bytes=FETCH_BYTES,
             )
-            await self._consumer.start()
-        self._consumer.assign([place])
-        return self._consumer
+            await consumer.start()
+            self._consumers[isolation] = consumer
+        self._consumers[isolation].assign([place])
+        return self._consumers[isolation]
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """Records on the topic held to the records that the fold of their chunks gives.
 
-Owns what counts as equal, and what may be shown of a difference: figures, never content. Imports the core.
+Owns what counts as equal, and what may be shown of a difference: figures, never content. Imports the core, and what a
+correction is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core.canonical import canonical
 from pipeline.errors import FoundProblem
+from pipeline.ops.correction import alike
 from pipeline.ops.explain.watch import Closing
 from schemas.record import RECORD_FIELDS
 
@@ -20,6 +22,8 @@ Json = dict[str, Any]
 IDENTICAL: Final = "identical"
 SAME_DIGEST: Final = "same digest"
 DIFFERENT: Final = "different"
+CORRECTED: Final = "corrected"
+"""The revision before with other money, by another price list: chunks do not say by which."""
 NOT_REBUILT: Final = "not rebuilt"
 NO_RECORD: Final = "no record"
 NOT_FOUND: Final = "not found"
@@ -94,6 +98,9 @@ def compare(found: Sequence[Found], closings: Sequence[Closing], *, whole: bool)
     rebuilt = {closing.head.revision: closing for closing in closings}
     verdicts = [_verdict(number, records.get(number), rebuilt.get(number)) for number in sorted({*records, *rebuilt})]
     for verdict in verdicts:
+        number = verdict["revision"]
+        if verdict["result"] == NOT_REBUILT and _corrects(records.get(number - 1), records[number]):
+            verdict["result"] = CORRECTED
         if verdict["result"] == NO_RECORD and (not whole or verdict["revision"] < max(records, default=0)):
             verdict["result"] = NOT_FOUND
     return verdicts
@@ -124,6 +131,13 @@ def _verdict(revision: int, found: Found | None, closing: Closing | None) -> Jso
     if not verdict["digest_holds"]:
         verdict["notes"].append("its digest is not that of its content: it was changed after it was made")
     return verdict
+
+
+def _corrects(before: Found | None, found: Found) -> bool:
+    """Whether a record corrects nothing but the money of the one before."""
+    if before is None or not (holds(before.record) and holds(found.record)):
+        return False
+    return bool(found.record["supersedes"] == before.record["record_id"]) and alike(before.record, found.record)
 
 
 def holds(record: Json) -> bool:

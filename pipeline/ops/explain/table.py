@@ -202,11 +202,12 @@ def _verdict(verdict: Json, console: Console) -> None:
     """Whether the record is what its chunks give."""
     result, where = verdict["result"], verdict["record"]
     head = f"rebuilt revision {verdict['revision']}: "
-    good = result in (comparison.IDENTICAL, comparison.SAME_DIGEST)
+    good = result not in comparison.PROBLEMS | {comparison.NOT_FOUND}
     words = {
         comparison.IDENTICAL: f"identical digest {verdict['rebuilt_digest']}, every byte as in {where}",
         comparison.SAME_DIGEST: f"identical digest {verdict['rebuilt_digest']} as in {where}",
         comparison.DIFFERENT: f"differs from {where}",
+        comparison.CORRECTED: f"revision {verdict['revision'] - 1} with other money, by a price list: {where}",
         comparison.NOT_REBUILT: f"the chunks give no such record, but there is one: {where}",
         comparison.NO_RECORD: "there is no such record; is the worker behind?",
         comparison.NOT_FOUND: "no record to compare with",

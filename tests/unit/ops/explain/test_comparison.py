@@ -11,6 +11,7 @@ import pytest
 from pipeline.core.canonical import canonical
 from pipeline.core.policy import Policy
 from pipeline.errors import FoundProblem
+from pipeline.ops.correction import amended
 from pipeline.ops.demo.streams import streams
 from pipeline.ops.explain.comparison import Found, compare, differing, holds, read, records_in
 from pipeline.ops.explain.watch import Watch
@@ -93,6 +94,25 @@ def test_a_revision_on_one_side_only_is_told() -> None:
     assert verdicts(found(watch), watch.closings[:1]) == ["identical", "not rebuilt"]
     assert verdicts(found(watch)[:1], watch.closings) == ["identical", "no record"]
     assert verdicts([], watch.closings[:1]) == ["no record"]
+
+
+def test_a_correction_of_money_is_told_from_a_record_out_of_nowhere() -> None:
+    """One whose digest does not hold, or that says something else beside the money, is none."""
+    watch = rebuilt()
+    listed = found(watch)
+    old = listed[-1].record
+
+    def with_(**changes: Any) -> list[Found]:
+        made = amended(old, {**old, **changes}, ledger="main", limit=1 << 20)
+        assert made is not None
+        return [*listed, read(made.value or b"", "offset 2")]
+
+    forged = read(json.dumps(with_(cost=0.75)[-1].record | {"cost": 0.1}).encode(), "offset 2")
+
+    assert verdicts(with_(cost=0.75), watch.closings)[2] == "corrected"
+    assert verdicts(with_(cost=0.75)[2:], watch.closings)[2] == "not rebuilt"
+    assert verdicts(with_(cost=0.75, model="other"), watch.closings)[2] == "not rebuilt"
+    assert verdicts([*listed, forged], watch.closings)[2] == "not rebuilt"
 
 
 def test_what_nobody_looked_for_is_not_missed() -> None:

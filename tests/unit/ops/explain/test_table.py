@@ -197,7 +197,7 @@ def test_each_verdict_has_its_sentence() -> None:
         ],
         "notes": ["made under other settings"],
     }
-    results = ("identical", "same digest", "different", "not rebuilt", "no record", "not found")
+    results = ("identical", "same digest", "different", "not rebuilt", "no record", "not found", "corrected")
     shown = [squeezed({**document, "comparison": [{**verdict, "result": result}]}) for result in results]
 
     assert "rebuilt revision 0: identical digest d, every byte as in records 0 offset 7" in shown[0]
@@ -206,3 +206,4 @@ def test_each_verdict_has_its_sentence() -> None:
     assert "the chunks give no such record" in shown[3]
     assert "is the worker behind?" in shown[4]
     assert "no record to compare with" in shown[5]
+    assert "with other money, by a price list: records 0 offset 7" in shown[6]

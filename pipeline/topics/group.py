@@ -1,0 +1,56 @@
+"""What a consumer group has come to: its committed offsets of a topic, and whether it has members.
+
+Imports aiokafka, `topics.admin`, settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.errors import KafkaError
+
+from pipeline.settings import Settings, client
+from pipeline.topics.admin import administering
+
+COORDINATOR_SECONDS: Final = 15.0
+"""A cluster that is asked of a group for the first time makes the topic of its positions first."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A consumer group at one moment.
+
+    Attributes:
+        members: How many it has; 0 where there is no such group.
+        offsets: Committed position by partition, of one topic; a partition without one is left out.
+    """
+
+    members: int
+    offsets: Mapping[int, int]
+
+
+async def group_of(settings: Settings, name: str, topic: str) -> Group:
+    """Ask for a group.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+        BrokerFault: the cluster refuses.
+    """
+    async with administering(client(settings)) as admin:
+        deadline = time.monotonic() + COORDINATOR_SECONDS
+        while True:
+            try:
+                described = await admin.describe_consumer_groups([name])
+                committed = await admin.list_consumer_group_offsets(name)
+                break
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+    members = sum(len(group[5]) for answer in described for group in answer.groups)
+    offsets = {place.partition: told.offset for place, told in committed.items() if place.topic == topic}
+    return Group(members, {partition: offset for partition, offset in offsets.items() if offset >= 0})

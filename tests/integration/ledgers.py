@@ -1,0 +1,92 @@
+"""A ledger whose records are there already, as a worker has made them: for what looks at or corrects the past."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+
+from pipeline.core.partition import Partition
+from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
+from pipeline.core.valuation import UNVALUED, Valuation
+from pipeline.settings import Settings, client
+from pipeline.topics.partitioner import partition_of
+from tests.chunk import Document, encoded
+from tests.integration.engine.harness import committed
+
+
+def play(settings: Settings, *requests: Sequence[Document], valuation: Valuation = UNVALUED) -> list[Document]:
+    """Send the chunks of requests, one request after the other, and the records of them; the records by offset."""
+    partitions: dict[int, Partition] = {}
+    for number in range(settings.partitions):
+        partitions[number] = Partition(
+            settings.policy(), MemoryRows(), settings.chunk_topic, number, valuation=valuation
+        )
+    places = asyncio.run(_send_chunks(settings, [chunk for request in requests for chunk in request]))
+    for chunk, (number, offset, appended) in places:
+        record = SourceRecord(str(chunk["request_id"]).encode(), encoded(chunk), offset, appended)
+        partitions[number].apply([record], offset + 1)
+    made = {number: _records(partition) for number, partition in partitions.items()}
+    asyncio.run(put(settings, made))
+    return [json.loads(record.value or b"") for records in made.values() for record in records]
+
+
+def records(settings: Settings, *, at_least: int = 0) -> dict[str, list[Document]]:
+    """What a committed reader sees of the record topic: the revisions of each request in the order of their offsets."""
+    found: dict[str, list[Document]] = {}
+    for seen in asyncio.run(committed(settings, settings.record_topic, at_least=at_least)):
+        record = json.loads(seen.value or b"")
+        found.setdefault(record["request_id"], []).append(record)
+    return found
+
+
+async def put(settings: Settings, made: Mapping[int, Sequence[Outgoing]]) -> None:
+    """Records to the partitions of the record topic."""
+    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        for number, records in made.items():
+            for key, value, headers in records:
+                await producer.send(settings.record_topic, value, key=key, partition=number, headers=headers)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def forget(settings: Settings, place: TopicPartition, offset: int = -1) -> None:
+    """Delete what lies before an offset, or all there is, as retention does."""
+    admin = AIOKafkaAdminClient(**client(settings))
+    await admin.start()
+    try:
+        await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
+    finally:
+        await admin.close()
+
+
+async def _send_chunks(settings: Settings, chunks: Sequence[Document]) -> list[tuple[Document, tuple[int, int, int]]]:
+    """Chunks to their partitions; each with partition, offset and append time."""
+    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        sent: list[tuple[Document, Any]] = []
+        for chunk in chunks:
+            key = str(chunk["request_id"]).encode()
+            number = partition_of(key, settings.partitions)
+            sent.append((chunk, await producer.send(settings.chunk_topic, encoded(chunk), key=key, partition=number)))
+        await producer.flush()
+        places = [(chunk, await delivery) for chunk, delivery in sent]
+    finally:
+        await producer.stop()
+    return [(chunk, (place.partition, place.offset, place.timestamp)) for chunk, place in places]
+
+
+def _records(partition: Partition) -> list[Outgoing]:
+    partition.close_now()
+    for request_id in list(partition.closing):
+        partition.finalize(request_id)
+    return partition.take_output()[0]
