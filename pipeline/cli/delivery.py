@@ -23,6 +23,7 @@ from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.sinks.export.flow import Origin, Way
+    from pipeline.sinks.export.post import Receiver
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -50,12 +51,20 @@ def with_source(*settings: str) -> Decorator:
     return decorate
 
 
-def with_receiver(function: Command) -> Command:
+def with_address(function: Command) -> Command:
     """Give a command the options of an address over HTTP."""
     command = click.option_panel(_PANEL)(function)
-    for option in reversed(_DELIVERY):
+    for option in reversed(_ADDRESS):
         command = option(command)
     return command
+
+
+def with_courier(function: Command) -> Command:
+    """Give a command the options of an address that single events go to."""
+    command = function
+    for option in reversed(_EVENTS):
+        command = option(command)
+    return with_address(command)
 
 
 def origin_of(options: Options) -> Origin:
@@ -74,10 +83,8 @@ def origin_of(options: Options) -> Origin:
             raise UsageError(f"{wrong[0]} is of Kafka, and a FILE is read", hint="leave one of them out")
     if follow and (options["url"] is None or options["positions"] is None):
         raise UsageError("--follow needs --url and --positions", hint="--positions FILE keeps how far it has come")
-    if options.get("url") is not None and options["out"] is not None:
-        raise UsageError("--out and --url are two targets", hint="leave one of them out")
     alone = [flag for flag in ("--dead-letters", "--positions") if options.get(flag[2:].replace("-", "_")) is not None]
-    if alone and options.get("url") is None:
+    if alone and options["url"] is None:
         raise UsageError(f"{alone[0]} is of --url", hint="a file is written whole or not at all")
     return Origin(
         settings=options["loaded"].settings,
@@ -97,6 +104,21 @@ def way_of(export: str, url: str, options: Options) -> Way:
     """
     from pipeline.sinks.export.flow import Way
     from pipeline.sinks.export.positions import Positions
+
+    if options["out"] is not None:
+        raise UsageError("--out and --url are two targets", hint="leave one of them out")
+    receiver = receiver_of(url, options)
+    settings, path = options["loaded"].settings, options["positions"]
+    belongs = {"export": export, "to": receiver.shown, "topic": settings.record_topic, "ledger": settings.ledger}
+    return Way(receiver, options["dead_letters"], None if path is None else Positions(path, belongs))
+
+
+def receiver_of(url: str, options: Options, method: str = "POST") -> Receiver:
+    """An address.
+
+    Raises:
+        UsageError: an option can't be used.
+    """
     from pipeline.sinks.export.post import Receiver, receiver_url
     from pipeline.sinks.export.retry import Patience
 
@@ -104,10 +126,7 @@ def way_of(export: str, url: str, options: Options) -> Way:
         total = DURATION.parse(options["give_up_after"]) / 1_000
     except ValueError as wrong:
         raise UsageError(f"--give-up-after {options['give_up_after']}: {wrong}") from None
-    receiver = Receiver(receiver_url(url), Patience(random.random, total=total), _headers(options))
-    settings, path = options["loaded"].settings, options["positions"]
-    belongs = {"export": export, "to": receiver.shown, "topic": settings.record_topic, "ledger": settings.ledger}
-    return Way(receiver, options["dead_letters"], None if path is None else Positions(path, belongs))
+    return Receiver(receiver_url(url), Patience(random.random, total=total), _headers(options), method)
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
@@ -159,8 +178,8 @@ _OUTPUT: Final[tuple[Decorator, ...]] = (
     ),
     json_option,
 )
-_DELIVERY: Final[tuple[Decorator, ...]] = (
-    click.option("--url", metavar="URL", help="Send to this address over HTTP, at least once.", panel=_PANEL),
+_ADDRESS: Final[tuple[Decorator, ...]] = (
+    click.option("--url", metavar="URL", help="Send to this address over HTTP.", panel=_PANEL),
     click.option(
         "--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent along; may be repeated.", panel=_PANEL
     ),
@@ -170,6 +189,16 @@ _DELIVERY: Final[tuple[Decorator, ...]] = (
         help="Variable of the environment with a bearer token: a command line can be read by everyone.",
         panel=_PANEL,
     ),
+    click.option(
+        "--give-up-after",
+        default=GIVE_UP,
+        show_default=True,
+        metavar="DURATION",
+        help="How long a receiver that is not well is waited for.",
+        panel=_PANEL,
+    ),
+)
+_EVENTS: Final[tuple[Decorator, ...]] = (
     click.option(
         "--dead-letters",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -192,14 +221,6 @@ _DELIVERY: Final[tuple[Decorator, ...]] = (
         show_default=True,
         metavar="N",
         help="Events a request.",
-        panel=_PANEL,
-    ),
-    click.option(
-        "--give-up-after",
-        default=GIVE_UP,
-        show_default=True,
-        metavar="DURATION",
-        help="How long a receiver that is not well is waited for.",
         panel=_PANEL,
     ),
 )

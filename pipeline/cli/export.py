@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.delivery import origin_of, run_until_stopped, way_of, with_receiver, with_source
+from pipeline.cli.delivery import (
+    origin_of,
+    receiver_of,
+    run_until_stopped,
+    way_of,
+    with_address,
+    with_courier,
+    with_source,
+)
 from pipeline.cli.options import examples
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
@@ -74,7 +82,7 @@ def command() -> None:
     show_default=True,
     help="Many events a request to --url, or one.",
 )
-@with_receiver
+@with_courier
 @with_source()
 def cloudevents(subject: str, cluster: str | None, mode: str, **options: Any) -> int:
     """Write or send usage events."""
@@ -104,7 +112,7 @@ def cloudevents(subject: str, cluster: str | None, mode: str, **options: Any) ->
     show_default=True,
     help="Of requests to --url; files are JSON lines.",
 )
-@with_receiver
+@with_courier
 @with_source()
 def otlp(*, content: bool, encoding: str, **options: Any) -> int:
     """Write or send log events."""
@@ -141,9 +149,10 @@ def otlp(*, content: bool, encoding: str, **options: Any) -> int:
 @click.option(
     "--as", "kind", type=click.Choice(["csv", "parquet"]), help="[default: by the end of --out's name, else csv]"
 )
+@with_address
 @with_source("price_overlay")
 def focus(*, loaded: Loaded, by: str | None, kind: str | None, out: Path | None, **options: Any) -> int:
-    """Write rows."""
+    """Write rows, and put the file to an address."""
     from pipeline.pricing import price_list
     from pipeline.pricing.pricer import PriceList
     from pipeline.sinks.export.focus.charge import Tariff
@@ -151,40 +160,48 @@ def focus(*, loaded: Loaded, by: str | None, kind: str | None, out: Path | None,
     from pipeline.sinks.export.focus.dataset import PERIODS, Dataset
     from pipeline.sinks.export.payer import Payer
 
-    accounts = Accounts(Payer.of(options["billing_account"]), Payer.of(options["sub_account"]), loaded.settings.ledger)
+    billing, sub = (Payer.of(options[name]) for name in ("billing_account", "sub_account"))
     tariff = Tariff(price_list(loaded.settings), PriceList())
-    dataset = Dataset(tariff, accounts, None if by is None else PERIODS[by])
+    dataset = Dataset(tariff, Accounts(billing, sub, loaded.settings.ledger), None if by is None else PERIODS[by])
     columnar = kind == "parquet" or (kind is None and out is not None and out.suffix == _SUFFIX)
-    if columnar and out is None:
-        raise UsageError("Parquet needs --out", hint="name a file, or write CSV")
-    _rows(dataset, {**options, "loaded": loaded, "out": out}, columnar=columnar)
+    url, told = options["url"], {**options, "loaded": loaded, "out": out}
+    if columnar and out is None and url is None:
+        raise UsageError("Parquet needs --out or --url", hint="name a file, or write CSV")
+    target = _rows(dataset, told, columnar=columnar)
     seen = dataset.seen
     if seen.unpriced:
         text = f"note: {seen.unpriced} of {seen.records} records have no price: their costs are null, see x_CostReason"
         click.echo(text, err=True)
-    if out is not None:
-        told = {"records": seen.records, "unpriced": seen.unpriced, "out": str(out)}
-        _summary(f"{seen.records} records written to {out}", told, as_json=options["as_json"])
+    if target is not None:
+        summary = {"records": seen.records, "unpriced": seen.unpriced, "to": target}
+        _summary(f"{seen.records} records written to {target}", summary, as_json=options["as_json"])
     return OK
 
 
-def _rows(dataset: Dataset, options: dict[str, Any], *, columnar: bool) -> None:
-    """Write a dataset to its file or to standard output."""
-    from pipeline.sinks.export.flow import to_table
-    from pipeline.sinks.export.focus.file import Csv, parquet
+def _rows(dataset: Dataset, options: dict[str, Any], *, columnar: bool) -> str | None:
+    """Write a dataset to standard output, or to a file and from there to an address; the answer is where it is."""
+    from pipeline.sinks.export.flow import put, to_table
+    from pipeline.sinks.export.focus.file import CSV, PARQUET, Csv, parquet
     from pipeline.sinks.export.target import replaced
 
-    origin, out = origin_of(options), options["out"]
-    with bar() as progress:
-        if out is None:
+    origin, out, url = origin_of(options), options["out"], options["url"]
+    receiver = None if url is None else receiver_of(url, options, "PUT")
+    if out is None and receiver is None:
+        with bar() as progress:
             asyncio.run(to_table(origin, dataset, Csv(sys.stdout, dataset.columns), progress))
-            return
-        with replaced(out) as new, tempfile.TemporaryDirectory(dir=out.parent) as directory:
+        return None
+    with tempfile.TemporaryDirectory(dir=None if out is None else out.parent) as directory:
+        final = Path(directory, "rows") if out is None else out
+        with replaced(final) as new:
             lines = Path(directory, "rows.csv") if columnar else new
-            with lines.open("w", encoding="utf-8", newline="") as file:
+            with bar() as progress, lines.open("w", encoding="utf-8", newline="") as file:
                 asyncio.run(to_table(origin, dataset, Csv(file, dataset.columns), progress))
             if columnar:
                 parquet(lines, new, dataset.columns)
+        if receiver is None:
+            return str(out)
+        asyncio.run(put(final.read_bytes(), PARQUET if columnar else CSV, receiver))
+        return receiver.shown
 
 
 def _events(export: str, form: Format, url: str | None, options: dict[str, Any]) -> int:

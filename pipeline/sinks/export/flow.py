@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.errors import FoundProblem
 from pipeline.settings import Settings
 from pipeline.sinks.export.courier import Courier, Delivered
 from pipeline.sinks.export.focus.dataset import Dataset
@@ -99,3 +100,15 @@ async def to_table(origin: Origin, dataset: Dataset, table: Csv, progress: Progr
                     table.write(row)
     for row in dataset.rest():
         table.write(row)
+
+
+async def put(content: bytes, content_type: str, receiver: Receiver) -> None:
+    """Bring a whole file to a receiver; the same file again takes its own place.
+
+    Raises:
+        FoundProblem: the receiver can't be used, or refuses the file.
+    """
+    async with connected(receiver) as post:
+        answer = await post.send(content, content_type)
+    if not answer.accepted:
+        raise FoundProblem(f"{receiver.shown} refuses the file: status {answer.status}", hint="write it with --out")

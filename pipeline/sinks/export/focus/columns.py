@@ -230,6 +230,7 @@ COLUMNS: Final = (
     Column("ContractedCost", _USD, _cost, summed=True),
     Column("ContractedUnitPrice", _USD, lambda row: row.charge.price),
     Column("EffectiveCost", _USD, _cost, summed=True),
+    Column("InvoiceId", _T, lambda _: None),
     Column("InvoiceIssuerName", _T, _company),
     Column("ListCost", _USD, lambda row: row.charge.list_cost, summed=True),
     Column("ListUnitPrice", _USD, lambda row: row.charge.list_price),

@@ -17,6 +17,9 @@ from pipeline.core.cost import plain
 from pipeline.errors import FoundProblem, UsageError
 from pipeline.sinks.export.focus.columns import Column, Kind
 
+CSV: Final = "text/csv; charset=utf-8"
+PARQUET: Final = "application/vnd.apache.parquet"
+"""Content types."""
 INSTALL: Final = "pip install 'streamledger[sinks]'"
 
 _PARQUET: Final = {
@@ -76,7 +79,10 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return plain(value)
+        text = plain(value)
+        return (
+            text if "." in text else f"{text}.0"
+        )  # readers that guess types take a column of whole numbers for integers
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     return str(value)
