@@ -264,5 +264,5 @@ COLUMNS: Final = (
 )
 """In the order in which they stand in a file."""
 
-GATHERED: Final = Column("x_Records", Kind.COUNT, lambda _: 1, summed=True)
-"""How many records a gathered row is of; stands last."""
+GATHERED: Final = Column("x_Charges", Kind.COUNT, lambda _: 1, summed=True)
+"""How many charges a gathered row is of; stands last."""

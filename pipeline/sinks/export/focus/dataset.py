@@ -93,4 +93,6 @@ class Dataset:
 def _plus(first: Decimal | int | None, second: Decimal | int | None) -> Decimal | int | None:
     if first is None or second is None:
         return None
+    if isinstance(first, int) and isinstance(second, int):
+        return first + second
     return EXACT.add(Decimal(first), Decimal(second))
