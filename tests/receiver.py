@@ -28,6 +28,8 @@ RESET: Final = "reset"
 """Close the connection before anything is taken."""
 LOST: Final = "lost"
 """Take it, then close the connection: the answer is lost."""
+SILENT: Final = "silent"
+"""Take it, then never answer."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Receiver:
         if self.refuses & found.keys():
             return web.Response(status=400, text="an event that is not wanted")
         self._take(found)
+        if step == SILENT:
+            await self.stopping.wait()
         if step == LOST:
             return self._cut(request)
         if isinstance(step, Reply):
