@@ -1,12 +1,11 @@
 """What a record adds to a sum: all of it, or the change that a revision makes (CONTRACT §2).
 
 Whoever adds up tokens and costs over all entries of a request, and drops those that come again under the same id, has
-what its latest record says. Owns ids, amounts and counts of entries. Imports the core's cost and errors.
+what its latest record says. Owns ids, amounts and counts of entries. Imports records and the core's cost.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +15,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from pipeline.core.cost import EXACT, ZERO
-from pipeline.errors import UsageError
+from pipeline.sinks.export.record import Record, record_of
 from schemas.leaves import parse_timestamp
-
-Record = Mapping[str, Any]
-"""AccumulatedData, parsed."""
 
 _PROMPT: Final = "prompt_tokens_details"
 _COMPLETION: Final = "completion_tokens_details"
@@ -43,16 +39,6 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _AMENDED: Final = re.compile(r"#r\d+\Z", re.ASCII)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
-_NEEDED: Final = (
-    ("request_id", str),
-    ("record_id", str),
-    ("revision", int),
-    ("start_timestamp", str),
-    ("end_timestamp", str),
-    ("stream_type", str),
-    ("status", str),
-    ("labels", dict),
-)
 
 
 @dataclass(frozen=True)
@@ -134,17 +120,7 @@ def entry_of(value: bytes, traceparent: str | None = None) -> Entry:
     Raises:
         UsageError: it is none; the text says what is missing, never what is there.
     """
-    try:
-        record = json.loads(value)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        raise UsageError("this is no record", hint="records are JSON objects, as `streamledger fold` prints them")
-    wrong = next((name for name, kind in _NEEDED if not isinstance(record.get(name), kind)), None)
-    if wrong is None and record["revision"] > 0 and not isinstance(record.get("delta"), dict):
-        wrong = "delta"
-    if wrong is not None:
-        raise UsageError(f"this is no record: {wrong} is missing or of another type", hint="chunks have to be folded")
+    record = record_of(value)
     valid = traceparent is not None and _valid(traceparent)
     return Entry(record, traceparent if valid else None)
 

@@ -169,7 +169,7 @@ class _Library:
             return common.AnyValue(array_value=common.ArrayValue(values=[self._value(part) for part in value]))
         if isinstance(value, Mapping):
             return common.AnyValue(kvlist_value=common.KeyValueList(values=self.pairs(value)))
-        return common.AnyValue(string_value=str(value).encode(errors="replace").decode())
+        return common.AnyValue(string_value=str(value))
 
 
 def endpoint(url: str) -> str:

@@ -21,6 +21,8 @@ from pipeline.sinks.export.retry import RETRIED, Patience, asked_for
 
 ANSWER_BYTES: Final = 1 << 16
 """What is read of an answer."""
+SLOW: Final = 1 << 20
+"""Bytes a second that a receiver has to take."""
 
 _WRONG_ADDRESS: Final = frozenset({*range(300, 400), 401, 402, 403, 404, 405, 407, 410, 415, 421, 501, 505, 511})
 """Answers that are about the address, the credentials or the format as a whole: no single event is to blame."""
@@ -53,7 +55,7 @@ class Receiver:
         patience: with a receiver that is not well.
         headers: beside the content type; credentials are among them.
         method: of HTTP.
-        timeout: seconds for one try.
+        timeout: seconds for one try, beside what the bytes take at a slow 1 MiB a second.
     """
 
     url: str
@@ -81,7 +83,7 @@ def receiver_url(text: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable:
+    if not usable or any(character.isspace() for character in text):
         raise UsageError("--url is no address of HTTP", hint="write for example http://localhost:8888/api/v1/events")
     return text
 
@@ -98,6 +100,7 @@ class Post:
 
         Raises:
             FoundProblem: the receiver can't be used, or wasn't well for longer than patience lasts.
+            UsageError: its address is none.
         """
         loop, patience = asyncio.get_running_loop(), self._receiver.patience
         failures, since = 0, 0.0
@@ -107,6 +110,8 @@ class Post:
                 if answer.status not in RETRIED:
                     return self._final(answer)
                 what = f"status {answer.status}"
+            except aiohttp.InvalidURL as error:
+                raise UsageError("--url is no address of HTTP", hint="check its host") from error
             except aiohttp.ClientSSLError as error:
                 hint = "its certificate has to be one that this machine trusts"
                 raise FoundProblem(f"{self._receiver.shown} can't be spoken to by TLS", hint=hint) from error
@@ -129,6 +134,7 @@ class Post:
             data=body,
             headers={**receiver.headers, "Content-Type": content_type},
             allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=receiver.timeout + len(body) / SLOW),
         ) as response:
             said = await response.content.read(ANSWER_BYTES)
             asked = asked_for(response.headers.get("Retry-After"), response.headers.get("Date"))
@@ -146,8 +152,7 @@ class Post:
 @contextlib.asynccontextmanager
 async def connected(receiver: Receiver) -> AsyncIterator[Post]:
     """Speak to a receiver for the block."""
-    timeout = aiohttp.ClientTimeout(total=receiver.timeout)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession() as session:
         yield Post(receiver, session)
 
 

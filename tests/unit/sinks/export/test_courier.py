@@ -245,7 +245,9 @@ def test_a_full_success_says_nothing(server: Server) -> None:
     assert bring(server.url, LOGS).sent == 6
 
 
-@pytest.mark.parametrize("url", ["", "localhost:4318", "ftp://host/x", "http://", "http://host:port/", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:4318", "ftp://host/x", "http://", "http://host:port/", "http://[::1", "http://a b/"]
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     """Before anything is read."""
     with pytest.raises(UsageError, match="no address of HTTP"):

@@ -106,6 +106,17 @@ def test_a_trace_context_gives_both_ids() -> None:
         (json.dumps({"request_id": "r1"}), "record_id"),
         (json.dumps(example("tool-call", labels=[])), "labels"),
         (json.dumps(example("tool-call", revision=1)), "delta"),
+        (json.dumps(example("tool-call", revision=True)), "revision"),
+        (json.dumps(example("tool-call", revision=-1)), "revision"),
+        (json.dumps(example("tool-call", latency="soon")), "latency"),
+        (json.dumps(example("tool-call", cost="0.1")), "cost"),
+        (json.dumps(example("tool-call", provider=["openai"])), "provider"),
+        (json.dumps(example("tool-call", end_timestamp="yesterday")), "end_timestamp"),
+        (json.dumps(example("tool-call", cost_details={"total": "cheap"})), "cost_details"),
+        (json.dumps(example("tool-call", cost_details={"total": "NaN"})), "cost_details"),
+        (json.dumps(example("tool-call", revision=1, delta={"cost": "1"})), "delta"),
+        (json.dumps(example("tool-call", cost=float("nan"))), None),
+        ("[" * 100_000, None),
     ],
 )
 def test_what_is_no_record_is_refused_without_its_content(record: Any, missing: str | None) -> None:
@@ -113,3 +124,9 @@ def test_what_is_no_record_is_refused_without_its_content(record: Any, missing: 
     with pytest.raises(UsageError, match=f"no record{f': {missing}' if missing else ''}") as refused:
         entry_of(record.encode())
     assert "Lisbon" not in str(refused.value)
+
+
+def test_text_that_utf_8_cannot_carry_is_mended() -> None:
+    """As the ledger does with its own records: half a character must not stop an export."""
+    record = json.dumps(example("tool-call", labels={"tenant": "a\ud800b"})).encode()
+    assert entry_of(record).record["labels"] == {"tenant": "a\ufffdb"}
