@@ -32,8 +32,11 @@ _SEVERITY: Final[Mapping[str, tuple[int, str]]] = {
     "incomplete": (13, "WARN"),
     "error": (17, "ERROR"),
 }
-_IDS: Final = ("traceId", "spanId")
+_PLAIN: Final = {"string_value": "stringValue", "bool_value": "boolValue", "double_value": "doubleValue"}
 _LARGEST: Final = 2**63 - 1
+
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,17 @@ class LogEvents:
         return self._library.request([event.value for event in events], self.version)
 
     def _as_json(self, events: Sequence[Event]) -> bytes:
-        document = self._library.format.MessageToDict(self._request(events), use_integers_for_enums=True)
-        for resource in document["resourceLogs"]:
-            for scope in resource["scopeLogs"]:
-                for event, log in zip(events, scope["logRecords"], strict=True):
-                    ids = (event.value.trace_id, event.value.span_id)  # OTLP's JSON has them in hexadecimal
-                    log |= {name: value.hex() for name, value in zip(_IDS, ids, strict=True) if value}
+        scope = {"scope": self._scope, "logRecords": [_log_as_json(event.value) for event in events]}
+        document = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
         return json.dumps(document, separators=(",", ":")).encode()
+
+    @cached_property
+    def _resource(self) -> Any:
+        return self._library.format.MessageToDict(self._request([]).resource_logs[0].resource)
+
+    @cached_property
+    def _scope(self) -> Any:
+        return self._library.format.MessageToDict(self._request([]).resource_logs[0].scope_logs[0].scope)
 
     @cached_property
     def _library(self) -> _Library:
@@ -170,6 +177,36 @@ class _Library:
         if isinstance(value, Mapping):
             return common.AnyValue(kvlist_value=common.KeyValueList(values=self.pairs(value)))
         return common.AnyValue(string_value=str(value))
+
+
+def _log_as_json(log: Any) -> Json:
+    """A log record in OTLP's JSON: ids in hexadecimal, enums as numbers, 64 bits as text.
+
+    The library's own mapping takes twice as long and has the ids in another encoding; a test holds the two together.
+    """
+    found: Json = {
+        "timeUnixNano": str(log.time_unix_nano),
+        "observedTimeUnixNano": str(log.observed_time_unix_nano),
+        "severityNumber": log.severity_number,
+        "severityText": log.severity_text,
+        "eventName": log.event_name,
+        "attributes": [{"key": pair.key, "value": _value_as_json(pair.value)} for pair in log.attributes],
+    }
+    if log.trace_id:
+        found |= {"traceId": log.trace_id.hex(), "spanId": log.span_id.hex()}
+    return found
+
+
+def _value_as_json(value: Any) -> Json:
+    kind = value.WhichOneof("value")
+    if kind == "int_value":
+        return {"intValue": str(value.int_value)}
+    if kind == "array_value":
+        return {"arrayValue": {"values": [_value_as_json(part) for part in value.array_value.values]}}
+    if kind == "kvlist_value":
+        pairs = [{"key": pair.key, "value": _value_as_json(pair.value)} for pair in value.kvlist_value.values]
+        return {"kvlistValue": {"values": pairs}}
+    return {_PLAIN[kind]: getattr(value, kind)}
 
 
 def endpoint(url: str) -> str:

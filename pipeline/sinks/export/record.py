@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Final
 
 from pipeline.core.text import mend_json
@@ -61,7 +62,7 @@ def _count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float)
+    return type(value) in (int, float) and isfinite(value)  # 1e999 is a number of JSON, and none of money
 
 
 def _object(value: Any) -> bool:

@@ -116,6 +116,7 @@ def test_a_trace_context_gives_both_ids() -> None:
         (json.dumps(example("tool-call", cost_details={"total": "NaN"})), "cost_details"),
         (json.dumps(example("tool-call", revision=1, delta={"cost": "1"})), "delta"),
         (json.dumps(example("tool-call", cost=float("nan"))), None),
+        (json.dumps(example("tool-call")).replace("0.0003925,", "1e999,"), "cost"),
         ("[" * 100_000, None),
     ],
 )
