@@ -24,6 +24,7 @@ from pipeline.settings.units import DURATION
 if TYPE_CHECKING:
     from pipeline.sinks.export.flow import Origin, Way
     from pipeline.sinks.export.post import Receiver
+    from pipeline.topics.selection import Selection
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -109,7 +110,13 @@ def way_of(export: str, url: str, options: Options) -> Way:
         raise UsageError("--out and --url are two targets", hint="leave one of them out")
     receiver = receiver_of(url, options)
     settings, path = options["loaded"].settings, options["positions"]
-    belongs = {"export": export, "to": receiver.shown, "topic": settings.record_topic, "ledger": settings.ledger}
+    belongs = {
+        "export": export,
+        "to": receiver.shown,
+        "topic": settings.record_topic,
+        "ledger": settings.ledger,
+        "requests": _chosen(options["selection"]),
+    }
     return Way(receiver, options["dead_letters"], None if path is None else Positions(path, belongs))
 
 
@@ -150,6 +157,12 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
                 raise
 
     asyncio.run(run())
+
+
+def _chosen(selection: Selection) -> str:
+    """Which requests are meant, as it is kept beside positions: what one choice has passed by another may want."""
+    labels = [f"{name}={value}" for name, value in sorted(selection.labels.items())]
+    return " ".join([*sorted(selection.request_ids or ()), *labels]) or "all"
 
 
 def _headers(options: Options) -> dict[str, str]:

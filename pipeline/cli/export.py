@@ -173,7 +173,7 @@ def focus(*, loaded: Loaded, by: str | None, kind: str | None, out: Path | None,
         text = f"note: {seen.unpriced} of {seen.records} records have no price: their costs are null, see x_CostReason"
         click.echo(text, err=True)
     if target is not None:
-        summary = {"records": seen.records, "unpriced": seen.unpriced, "to": target}
+        summary = {"records": seen.records, "unpriced": seen.unpriced, "repeats": seen.repeats, "to": target}
         _summary(f"{seen.records} records written to {target}", summary, as_json=options["as_json"])
     return OK
 
@@ -214,7 +214,8 @@ def _events(export: str, form: Format, url: str | None, options: dict[str, Any])
     if url is not None:
         way, delivered = way_of(export, url, options), Delivered()
         with bar() as progress:
-            run_until_stopped(to_receiver(origin, form, way, delivered, progress))
+            run = run_until_stopped if origin.follow else asyncio.run
+            run(to_receiver(origin, form, way, delivered, progress))
         told = {"sent": delivered.sent, "refused": delivered.refused, "to": way.receiver.shown}
         _summary(f"{delivered.sent} events sent to {told['to']}, {delivered.refused} refused", told, as_json=as_json)
         return FOUND_PROBLEM if delivered.refused else OK

@@ -139,9 +139,10 @@ def test_positions_say_where_the_next_run_begins(settings: Settings, server: Rec
     status, _, err = export(settings, *command)
     assert status == 1
     assert "the position 7 is not kept" in err
-    status, _, err = export(settings, *command[:2], f"{server.url}/other", *command[3:])
-    assert status == 2
-    assert "positions of another export" in err
+    for other in ((*command[:2], f"{server.url}/other", *command[3:]), (*command, "--label", "tenant=acme")):
+        status, _, err = export(settings, *other)
+        assert status == 2
+        assert "positions of another export" in err
 
 
 def test_what_comes_is_followed_until_it_is_told_to_stop(settings: Settings, server: Receiver, tmp_path: Path) -> None:

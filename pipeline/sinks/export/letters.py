@@ -11,15 +11,10 @@ from pipeline.sinks.export.format import Event, Format
 
 
 class Letters:
-    """A file of dead letters, JSON lines {id, request_id, status, reason, event}; what it holds is added to.
-
-    Attributes:
-        count: written by this run.
-    """
+    """A file of dead letters, JSON lines {id, request_id, status, reason, event}; what it holds is added to."""
 
     def __init__(self, path: Path) -> None:
         """Open it."""
-        self.count = 0
         self._file: BinaryIO = path.open("ab", buffering=0)
 
     def put(self, event: Event, form: Format, *, status: int, reason: str) -> None:
@@ -28,7 +23,6 @@ class Letters:
         text = json.dumps(head, ensure_ascii=False)[:-1].encode() + b', "event": ' + form.line(event) + b"}\n"
         self._file.write(text)
         os.fsync(self._file.fileno())
-        self.count += 1
 
     def close(self) -> None:
         """Close the file."""

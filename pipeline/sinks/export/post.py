@@ -136,7 +136,11 @@ class Post:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=receiver.timeout + len(body) / SLOW),
         ) as response:
-            said = await response.content.read(ANSWER_BYTES)
+            said = b""
+            async for part in response.content.iter_chunked(ANSWER_BYTES):
+                said += part
+                if len(said) >= ANSWER_BYTES:
+                    break
             asked = asked_for(response.headers.get("Retry-After"), response.headers.get("Date"))
             return Answer(response.status, response.content_type, said), asked
 

@@ -121,7 +121,7 @@ def test_costs_are_rows_in_files_of_both_kinds(invoke: Invoke, records: str, tmp
     assert (len({row["x_RequestId"] for row in found}), result.stderr) == (len(EXAMPLES), note)
     out = tmp_path / "costs.parquet"
     result = invoke("export", "focus", records, "--by", "day", "--billing-account", "acme", "--out", str(out), "--json")
-    assert json.loads(result.stdout) == {"records": 14, "unpriced": 5, "to": str(out)}
+    assert json.loads(result.stdout) == {"records": 14, "unpriced": 5, "repeats": 0, "to": str(out)}
     with duckdb.connect() as connection:
         query = "SELECT DISTINCT BillingAccountId FROM read_parquet(?)"
         assert connection.execute(query, [str(out)]).fetchall() == [("acme",)]

@@ -104,7 +104,7 @@ class Tariff:
         document = {name: entry.record.get(name) for name in _PRICED_BY}
         try:
             calls: Sequence[Call] = sample_of(json.dumps(document), entry.start).calls
-        except UsageError:  # a field that prices need is of another type
+        except (UsageError, TypeError, AttributeError):  # a field that prices need is of another type
             return
         for call in calls:
             quote = self._agreed.quote(call)

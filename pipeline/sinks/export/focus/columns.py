@@ -112,7 +112,7 @@ def span_of(charge: Charge, by: timedelta | None) -> Span:
     month = ended.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     next_month = (month + timedelta(days=32)).replace(day=1)
     if by is None:
-        begin = charge.entry.start.replace(microsecond=0)
+        begin = min(charge.entry.start, ended).replace(microsecond=0)
         return Span(begin, ended.replace(microsecond=0) + timedelta(seconds=1), month, next_month)
     midnight = ended.replace(hour=0, minute=0, second=0, microsecond=0)
     begin = midnight + (ended - midnight) // by * by

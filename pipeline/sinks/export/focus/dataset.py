@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, Final
 
 from pipeline.core.cost import EXACT
@@ -30,14 +31,18 @@ class Seen:
     Attributes:
         records: how many.
         unpriced: those whose costs are null.
+        repeats: records that came again, and were left out.
     """
 
     records: int = 0
     unpriced: int = 0
+    repeats: int = 0
 
 
 class Dataset:
-    """Rows out of entries.
+    """Rows out of entries, each entry once: in a sum nobody could find what stood twice in the topic.
+
+    What was seen is remembered, about 100 bytes a record.
 
     Attributes:
         columns: of its rows.
@@ -53,9 +58,15 @@ class Dataset:
         self.seen = Seen()
         self._summed = [at for at, column in enumerate(self.columns) if column.summed]
         self._sums: dict[Values, list[Any]] = {}
+        self._ids: set[bytes] = set()
 
     def add(self, entry: Entry) -> Iterable[Values]:
-        """Rows that are ready; none where they are gathered."""
+        """Rows that are ready; none where they are gathered, and none of what was there before."""
+        identity = blake2b(entry.id.encode(), digest_size=16).digest()
+        if identity in self._ids:
+            self.seen.repeats += 1
+            return ()
+        self._ids.add(identity)
         self.seen.records += 1
         charges = self._tariff.charges(entry)
         self.seen.unpriced += charges[0].cost is None

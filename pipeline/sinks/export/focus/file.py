@@ -79,10 +79,8 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        text = plain(value)
-        return (
-            text if "." in text else f"{text}.0"
-        )  # readers that guess types take a column of whole numbers for integers
+        text = plain(value)  # with a point in any case: who guesses types takes whole numbers for integers
+        return text if "." in text else f"{text}.0"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     return str(value)

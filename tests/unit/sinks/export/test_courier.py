@@ -223,10 +223,10 @@ def test_a_partial_success_keeps_all_that_it_may_mean(server: Server, tmp_path: 
     """It doesn't say which were refused and forbids to send again: the batch becomes dead letters, and says so."""
     answer = logs_service_pb2.ExportLogsServiceResponse()
     answer.partial_success.rejected_log_records = 1
-    answer.partial_success.error_message = "too old"
+    answer.partial_success.error_message = "too old " + "x" * 40_000  # comes in several packets
     body = answer.SerializeToString()
     if form.json:
-        body = b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "too old"}}'
+        body = b'{"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "too old"}}' + b" " * 40_000
     server.script.append(Reply(200, {"Content-Type": form.content_type}, body))
     delivered = bring(server.url, form, letters=tmp_path / "dead")
     assert (delivered.sent, delivered.refused) == (3, 3)

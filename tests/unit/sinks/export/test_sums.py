@@ -140,4 +140,7 @@ def test_the_sum_over_events_is_the_sum_over_the_latest_records(records: list[Js
     assert metered([*entries, *entries]) == wanted
     assert logged([*entries, *entries]) == wanted
     for by in (None, "hour", "day"):
-        assert reported(entries, by) == {"tokens": wanted["input"] + wanted["output"], "cost": wanted["cost"]}
+        assert reported([*entries, *entries], by) == {
+            "tokens": wanted["input"] + wanted["output"],
+            "cost": wanted["cost"],
+        }

@@ -136,10 +136,11 @@ def test_gathered_rows_are_alike_in_all_that_is_not_summed(by: str) -> None:
             model=model,
             labels={"tenant": tenant},
             end_timestamp=f"2026-03-02T{hour:02}:30:00Z",
+            request_id=f"{model} {tenant} {number}",
         )
         for model in ("gpt-4o", "gpt-5")
         for tenant in ("a", "b")
-        for hour in (9, 9, 10)
+        for number, hour in enumerate((9, 9, 10))
     ]
     found = rows(records, by)
     meters = {row["SkuMeter"] for row in found}
@@ -155,13 +156,25 @@ def test_gathered_rows_are_alike_in_all_that_is_not_summed(by: str) -> None:
 def test_an_unknown_cost_is_never_gathered_with_a_known_one() -> None:
     """It would make it unknown, or look like 0."""
     details = {**example("tool-call")["cost_details"], "total": None}
-    records = [example("tool-call"), example("tool-call", cost=None, cost_details=details)] * 2
+    unknown = {"cost": None, "cost_details": details}
+    records = [example("tool-call", request_id=str(number), **(unknown if number % 2 else {})) for number in range(4)]
     assert sorted(row["BilledCost"] for row in rows(records, "day")) == ["", "0.000785"]
+
+
+@pytest.mark.parametrize("by", [None, "day"])
+def test_a_record_that_comes_again_is_not_counted_again(by: str | None) -> None:
+    """In a file of sums nobody could drop repeats; a revision is none."""
+    first = example("tool-call")
+    second = revised(first, first["token_usage"], "0.0004")
+    assert text([first, second, first, second], by) == text([first, second], by)
 
 
 def test_rows_are_in_one_order_whatever_order_records_come_in() -> None:
     """Two exports of the same range can be compared."""
-    records = [priced(provider="openai", model="gpt-4o", labels={"tenant": str(number)}) for number in range(9)]
+    records = [
+        priced(provider="openai", model="gpt-4o", labels={"tenant": str(number)}, request_id=str(number))
+        for number in range(9)
+    ]
     assert text(records, "hour") == text(records[::-1], "hour")
 
 

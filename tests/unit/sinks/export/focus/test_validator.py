@@ -63,7 +63,9 @@ def verdict(content: str, path: Path) -> tuple[int, dict[str, int]]:
 def test_it_finds_nothing_in_rows_that_are_priced(tmp_path: Path) -> None:
     """By list, by a stated total, and corrected."""
     records = [
-        priced(provider=provider, model=model, labels={"tenant": tenant, "key": f"k-{tenant}"})
+        priced(
+            provider=provider, model=model, request_id=model + tenant, labels={"tenant": tenant, "key": f"k-{tenant}"}
+        )
         for provider, model in (("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5"))
         for tenant in ("a", "b")
     ]
