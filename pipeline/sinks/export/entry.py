@@ -1,7 +1,7 @@
 """What a record adds to a sum: all of it, or the change that a revision makes (CONTRACT §2).
 
 Whoever adds up tokens and costs over all entries of a request, and drops those that come again under the same id, has
-what its latest record says. Owns ids, amounts and counts of entries. Imports records and the core's cost.
+what its latest record says. Owns ids, amounts and counts of entries. Imports records, rows and the core's cost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from pipeline.core.cost import EXACT, ZERO
-from pipeline.sinks.export.record import Record, record_of
+from pipeline.sinks.export.record import record_of
+from pipeline.sinks.row import Record, exact_cost
 from schemas.leaves import parse_timestamp
 
 _PROMPT: Final = "prompt_tokens_details"
@@ -82,7 +83,7 @@ class Entry:
 
         A record's delta is a number with 15 safe digits; what its cost was rounded by on becoming a number is put back.
         """
-        total = total_of(self.record)
+        total: Decimal | None = exact_cost(self.record)
         if not self.amendment:
             return total
         change = _decimal((self.record["delta"] or {}).get("cost")) or ZERO
@@ -123,14 +124,6 @@ def entry_of(value: bytes, traceparent: str | None = None) -> Entry:
     record = record_of(value)
     valid = traceparent is not None and _valid(traceparent)
     return Entry(record, traceparent if valid else None)
-
-
-def total_of(record: Record) -> Decimal | None:
-    """The exact cost of a record in USD; null when unknown."""
-    cost, total = record.get("cost"), _inside(record, ("cost_details", "total"))
-    if cost is None:
-        return None
-    return Decimal(str(cost if total is None else total))
 
 
 def _valid(traceparent: str) -> bool:

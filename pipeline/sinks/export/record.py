@@ -1,7 +1,7 @@
 """Records as they are read from lines and topics: checked as far as exports go by them.
 
 Everything else in a record may be as it likes: a later version may have more fields. Owns that check. Imports the
-core's text, the contract's leaves and errors.
+core's text, rows, the contract's leaves and errors.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from typing import Any, Final
 
 from pipeline.core.text import mend_json
 from pipeline.errors import UsageError
+from pipeline.sinks.row import Record
 from schemas.leaves import parse_timestamp
-
-Record = Mapping[str, Any]
-"""AccumulatedData, parsed."""
 
 _AMOUNT: Final = re.compile(r"-?\d{1,60}(\.\d{1,60})?", re.ASCII)
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -40,8 +38,8 @@ def record_of(value: bytes) -> Record:
         raise UsageError("this is no record", hint="records are JSON objects, as `streamledger fold` prints them")
     if _SURROGATE.search(value) is not None:
         record = mend_json(record)
-    wrong = next((name for name, holds in _CHECKS.items() if not holds(record.get(name))), None)
-    if wrong is None and record["revision"] > 0 and record.get("delta") is None:
+    wrong = next((name for name, holds in _CHECKS.items() if name not in record or not holds(record[name])), None)
+    if wrong is None and record["revision"] > 0 and record["delta"] is None:
         wrong = "delta"
     if wrong is not None:
         raise UsageError(f"this is no record: {wrong} is missing or odd", hint="chunks have to be folded first")

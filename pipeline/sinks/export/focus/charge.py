@@ -7,7 +7,6 @@ entries and the core's cost.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,10 +14,9 @@ from typing import Any, Final
 
 from pipeline.core.cost import CATALOG, EXACT, OVERLAY
 from pipeline.core.valuation import Call
-from pipeline.errors import UsageError
 from pipeline.pricing.pricer import PriceList
 from pipeline.pricing.rates import Line
-from pipeline.pricing.sample import sample_of
+from pipeline.pricing.recorded import attempt_in, call_in
 from pipeline.pricing.unit import CHARACTERS, DURATIONS, IMAGES, REQUESTS, TOKENS, UNITS
 from pipeline.sinks.export.entry import Entry
 
@@ -36,22 +34,6 @@ _COUNTED: Final = {
 }
 _CALLS: Final = "Calls"
 """Unit of tools that the provider ran."""
-_PRICED_BY: Final = (
-    "provider",
-    "model",
-    "stream_type",
-    "service_tier",
-    "start_timestamp",
-    "token_usage",
-    "error_details",
-    "attempts",
-    "raw_request",
-    "output_messages",
-    "audio_output",
-    "transcription_output",
-    "image_generation_output",
-)
-"""Fields of a record that its price depends on."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +83,22 @@ class Tariff:
 
     def _split(self, entry: Entry) -> Iterator[Charge]:
         """A charge for each line of the bill as it would be written today."""
-        document = {name: entry.record.get(name) for name in _PRICED_BY}
         try:
-            calls: Sequence[Call] = sample_of(json.dumps(document), entry.start).calls
-        except (UsageError, TypeError, AttributeError):  # a field that prices need is of another type
+            calls = _calls(entry)
+        except (AttributeError, KeyError, TypeError):  # a field that prices need is of another type, or a stream
             return
         for call in calls:
             quote = self._agreed.quote(call)
             listed = {(line.unit, line.quantity): line for line in self._listed.quote(call).lines}
             for line in quote.lines:
                 yield _of_line(entry, call, line, listed.get((line.unit, line.quantity), line))
+
+
+def _calls(entry: Entry) -> list[Call]:
+    """What was asked of providers, by attempt."""
+    record, at = entry.record, entry.start
+    attempts = [attempt_in({**record, **attempt}, at) for attempt in record.get("attempts") or [{}]]
+    return [call_in(attempt, record, record["stream_type"], at) for attempt in attempts]
 
 
 def _of_line(entry: Entry, call: Call, line: Line, listed: Line) -> Charge:

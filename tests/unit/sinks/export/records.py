@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from pipeline.core.record import _delta
-from pipeline.core.segment import Marker
+from pipeline.core.revision import change
 from pipeline.sinks.export.entry import Entry, entry_of
 from pipeline.sinks.export.payer import Payer
 
@@ -41,12 +39,11 @@ def entries() -> list[Entry]:
 def revised(before: Json, usage: Json | None, total: str | None) -> Json:
     """The next revision of a record, with another usage and another cost; its delta is the core's."""
     cost = None if total is None else float(total)
-    marker = cast("Marker", SimpleNamespace(cost=before["cost"], token_usage=before["token_usage"]))
     return before | {
         "revision": before["revision"] + 1,
         "supersedes": before["record_id"],
         "token_usage": usage,
         "cost": cost,
         "cost_details": {**(before["cost_details"] or {}), "total": total, "input": None, "output": None},
-        "delta": _delta(marker, usage, cost),
+        "delta": change((before["token_usage"], before["cost"]), (usage, cost)),
     }

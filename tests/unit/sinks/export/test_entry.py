@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.sinks.export.entry import entry_of, total_of
+from pipeline.sinks.export.entry import entry_of
+from pipeline.sinks.row import exact_cost
 from tests.unit.sinks.export.records import TRACEPARENT, entry, example, revised
 
 
@@ -69,7 +70,7 @@ def test_a_total_longer_than_a_float_is_kept() -> None:
     first = example("unfinished")
     long = "1.00000000000000000001"
     record = revised(first, None, long)
-    assert total_of(record) == Decimal(long)
+    assert exact_cost(record) == Decimal(long)
     assert entry(record).cost == Decimal(long)
 
 

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from pipeline.pricing.pricer import PriceList
 from pipeline.sinks.export.cloudevent import Metering
-from pipeline.sinks.export.entry import Entry, total_of
+from pipeline.sinks.export.entry import Entry
 from pipeline.sinks.export.focus.charge import Tariff
 from pipeline.sinks.export.focus.columns import Accounts
 from pipeline.sinks.export.focus.dataset import PERIODS, Dataset
 from pipeline.sinks.export.focus.file import Csv
 from pipeline.sinks.export.otlp import LogEvents
+from pipeline.sinks.row import exact_cost
 from tests.unit.sinks.export.records import KEY, TENANT, entry, example, revised
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ def expected(records: list[Json]) -> Sums:
         "input": Decimal(sum(usage.get("prompt_tokens", 0) for usage in usages)),
         "output": Decimal(sum(usage.get("completion_tokens", 0) for usage in usages)),
         "cache_read": Decimal(sum(detail.get("cached_read_tokens", 0) for detail in details)),
-        "cost": sum((total_of(record) or Decimal(0) for record in latest), Decimal(0)),
+        "cost": sum((exact_cost(record) or Decimal(0) for record in latest), Decimal(0)),
     }
 
 
