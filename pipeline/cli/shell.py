@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "prices": "Show prices, try them on a usage, compare them.",
+    "dead": "Count dead letters, look at them, and send them back once.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",
 }
