@@ -10,7 +10,15 @@ from typing import Any, Final
 import yaml
 
 from schemas.chunk import SCHEMA_VERSION, StreamType
-from schemas.deadletter import DEAD_LETTER_HEADERS, HEADER_REASON, DeadLetterReason
+from schemas.deadletter import (
+    DEAD_LETTER_HEADERS,
+    HEADER_REASON,
+    HEADER_REDRIVE,
+    HEADER_WAY,
+    RECEIPT_HEADERS,
+    DeadLetterReason,
+    Way,
+)
 from schemas.record.status import Status
 from schemas.topics import Role, Topic, topics
 
@@ -44,7 +52,12 @@ def document() -> dict[str, Any]:
             "sendDeadLetter": _operation("send", "dead_letters", "deadLetter", "Set aside what was not admitted."),
         },
         "components": {
-            "messages": {"chunk": _chunk(), "record": _record(), "deadLetter": _dead_letter()},
+            "messages": {
+                "chunk": _chunk(),
+                "record": _record(),
+                "deadLetter": _dead_letter(),
+                "receipt": _receipt(),
+            },
             "correlationIds": {
                 "request": {"description": "The request.", "location": "$message.payload#/request_id"},
             },
@@ -52,8 +65,12 @@ def document() -> dict[str, Any]:
     }
 
 
-_MESSAGES: Final[dict[Role, str]] = {"chunks": "chunk", "records": "record", "dead_letters": "deadLetter"}
-"""The public message of a role; changelogs hold private rows."""
+_MESSAGES: Final[dict[Role, tuple[str, ...]]] = {
+    "chunks": ("chunk",),
+    "records": ("record",),
+    "dead_letters": ("deadLetter", "receipt"),
+}
+"""The public messages of a role; changelogs hold private rows."""
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
@@ -63,8 +80,8 @@ def _channel(topic: Topic) -> dict[str, Any]:
     kafka["topicConfiguration"] = {name: _setting(name, value) for name, value in topic.config.items()}
     kafka["bindingVersion"] = KAFKA_BINDING
     channel: dict[str, Any] = {"address": topic.name, "description": topic.description}
-    if name := _MESSAGES.get(topic.role):
-        channel["messages"] = {name: {"$ref": f"#/components/messages/{name}"}}
+    if names := _MESSAGES.get(topic.role):
+        channel["messages"] = {name: {"$ref": f"#/components/messages/{name}"} for name in names}
     channel["bindings"] = {"kafka": kafka}
     channel["x-producers"] = list(topic.producers)
     channel["x-consumers"] = list(topic.consumers)
@@ -101,7 +118,8 @@ def _payload(name: str) -> dict[str, Any]:
 
 
 def _chunk() -> dict[str, Any]:
-    headers = {"type": "object", "properties": {"traceparent": _TRACEPARENT}}
+    redrive = {"type": "string", "description": "Of a dead letter that was sent back: which, TOPIC:PARTITION:OFFSET."}
+    headers = {"type": "object", "properties": {"traceparent": _TRACEPARENT, HEADER_REDRIVE: redrive}}
     return {
         **_message("Chunk", "One chunk of a stream.", headers),
         "correlationId": _CORRELATION,
@@ -136,6 +154,19 @@ def _dead_letter() -> dict[str, Any]:
         **_message("DeadLetter", "A chunk that was not admitted: its own key, value and headers, and dl.*.", headers),
         "contentType": "application/octet-stream",
         "payload": {"description": "The original bytes, whatever they are."},
+    }
+
+
+def _receipt() -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        name: {"type": "string", "description": text} for name, text in RECEIPT_HEADERS.items()
+    }
+    properties[HEADER_WAY]["enum"] = [str(way) for way in Way]
+    headers = {"type": "object", "required": list(properties), "properties": properties}
+    return {
+        **_message("Receipt", "A dead letter was sent back; has no dl.reason, which every dead letter has.", headers),
+        "contentType": "application/octet-stream",
+        "payload": {"description": "The chunk as a correction took it in; null where the chunk went to its topic."},
     }
 
 

@@ -1,6 +1,10 @@
 """Dead letters (CONTRACT §3): the closed list of reasons, the headers on the topic, the JSON line that `fold` prints.
 
-On the topic a dead letter is the chunk itself, key, value and headers untouched, with dl.* headers added.
+On the topic a dead letter is the chunk itself, key, value and headers untouched, with dl.* headers added. Beside
+letters the topic has receipts: one for each letter that `streamledger dead redrive` has sent back, in the letter's
+partition and in the transaction that sent it. A receipt has `dl.redriven` and no `dl.reason`; its key is the request it
+went to, its value the chunk as a correction took it in, null where the chunk itself went back to its topic. Who reads
+letters alone skips what has no `dl.reason`.
 """
 
 from __future__ import annotations
@@ -58,6 +62,30 @@ DEAD_LETTER_HEADERS: Final = {
     HEADER_TIMESTAMP: "Its append time in ms since the epoch, in decimal digits.",
 }
 """Headers added to a dead letter, in this order, and what they say; all values are UTF-8 text."""
+
+HEADER_REDRIVE: Final = "dl.redrive"
+"""Header of a chunk that was sent back: which letter it was, `TOPIC:PARTITION:OFFSET` of the dead letter topic."""
+
+HEADER_REDRIVEN: Final = "dl.redriven"
+HEADER_WAY: Final = "dl.way"
+HEADER_CHUNK: Final = "dl.chunk"
+
+
+class Way(StrEnum):
+    """How a letter was sent back."""
+
+    CHUNKS = "chunks"
+    """As a chunk on its topic, where the worker takes it like any other."""
+    CORRECTION = "correction"
+    """Folded into a correction of its request's record, which the worker would no longer revise."""
+
+
+RECEIPT_HEADERS: Final = {
+    HEADER_REDRIVEN: "The letter that was sent back, `PARTITION:OFFSET` of this topic.",
+    HEADER_WAY: "`chunks`: as a chunk on its topic; `correction`: folded into a correction of the request's record.",
+    HEADER_CHUNK: "Where the chunk stood on its topic when it was refused, `PARTITION:OFFSET`.",
+}
+"""Headers of a receipt, in this order; all values are UTF-8 text."""
 
 
 class DeadLetterSource(Model):

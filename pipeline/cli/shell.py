@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "prices": "Show prices, try them on a usage, compare them.",
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
+    "dead": "Count dead letters, look at them, and send them back once.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",
 }

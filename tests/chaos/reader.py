@@ -152,7 +152,8 @@ class Reader:
     def _take(self, each: Any) -> None:
         self.places.add((each.topic, each.partition, each.offset))
         if each.topic == self._dead:
-            self.dead.append(dead_letter(each))
+            if "dl.reason" in dict(each.headers):  # else it is the receipt of one that was sent back
+                self.dead.append(dead_letter(each))
         else:
             seen = record(each)
             self.records.setdefault(seen.request_id, []).append(seen)

@@ -6,7 +6,9 @@ One sweep over the chunks that came after them; exact, whether a worker runs or 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Final
 
 from pipeline.ops.correction.guard import Doubt
@@ -16,9 +18,24 @@ from pipeline.topics.reader import Topics
 LATE: Final = "a chunk came after it, which no worker has passed"
 GONE: Final = "no worker has passed its time, and the chunks after it are not kept"
 
+_NONE: Final[Mapping[str, AbstractSet[int]]] = MappingProxyType({})
 
-async def restless(topics: Topics, settings: Settings, partition: int, doubts: Mapping[str, Doubt]) -> dict[str, str]:
+
+async def restless(
+    topics: Topics,
+    settings: Settings,
+    partition: int,
+    doubts: Mapping[str, Doubt],
+    passed: Mapping[str, AbstractSet[int]] = _NONE,
+) -> dict[str, str]:
     """Which of these requests have to wait, and why.
+
+    Args:
+        topics: to read from.
+        settings: of the ledger.
+        partition: of all of them.
+        doubts: by request id.
+        passed: offsets of chunks that the worker is known to have passed, by request id: it has refused them.
 
     Raises:
         KafkaUnreachable: no broker answers any more.
@@ -43,6 +60,6 @@ async def restless(topics: Topics, settings: Settings, partition: int, doubts: M
             if chunk.timestamp >= over:
                 break
             name, last, until = after.get(chunk.key or b"", ("", chunk.offset, 0))
-            if chunk.offset > last and chunk.timestamp < until:
+            if chunk.offset > last and chunk.timestamp < until and chunk.offset not in passed.get(name, ()):
                 held[name] = LATE
     return held

@@ -6,7 +6,7 @@ Imports the engine's transactions: what they promise for checkpoints holds here 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
 from pipeline.core.rows import Outgoing
@@ -63,6 +63,16 @@ class Sender:
         for correction in self._batch:
             rows.setdefault(correction.partition, []).append(correction.record)
         parcels = [Parcel("records", self._topic, number, found) for number, found in sorted(rows.items())]
+        await self.commit(parcels, len(self._batch))
+        self._batch, self._bytes = [], 0
+
+    async def commit(self, parcels: Sequence[Parcel], count: int) -> None:
+        """Commit rows of any topics, which stand for so many corrections, in one transaction.
+
+        Raises:
+            Fenced: another run of this ledger has begun.
+            BrokerFault: the broker failed; whether it counts is found out by running again.
+        """
         try:
             await self._transactions.commit("correction", parcels)
         except Fenced as error:
@@ -71,8 +81,7 @@ class Sender:
         except BrokerFault as error:
             hint = "run again: what counts already is not sent a second time"
             raise BrokerFault(error.message, hint=hint) from error
-        self.sent += len(self._batch)
-        self._batch, self._bytes = [], 0
+        self.sent += count
 
 
 @contextlib.asynccontextmanager

@@ -104,3 +104,6 @@ def test_headers_are_those_of_the_contract() -> None:
     assert set(messages["deadLetter"]["headers"]["required"]) == {
         *("dl.reason", "dl.detail", "dl.topic", "dl.partition", "dl.offset", "dl.timestamp"),
     }
+    assert set(messages["receipt"]["headers"]["required"]) == {"dl.redriven", "dl.way", "dl.chunk"}
+    assert set(DOCUMENT["channels"]["dead_letters"]["messages"]) == {"deadLetter", "receipt"}
+    assert set(messages["chunk"]["headers"]["properties"]) == {"traceparent", "dl.redrive"}

@@ -5,7 +5,14 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from schemas.deadletter import DEAD_LETTER_HEADERS, DeadLetter, DeadLetterReason, DeadLetterSource
+from schemas.deadletter import (
+    DEAD_LETTER_HEADERS,
+    HEADER_REDRIVE,
+    RECEIPT_HEADERS,
+    DeadLetter,
+    DeadLetterReason,
+    DeadLetterSource,
+)
 from schemas.decode import INVALID, NOT_JSON, UNSUPPORTED_VERSION
 
 
@@ -27,6 +34,13 @@ def test_headers_are_those_of_the_contract() -> None:
     assert list(DEAD_LETTER_HEADERS) == [
         *("dl.reason", "dl.detail", "dl.topic", "dl.partition", "dl.offset", "dl.timestamp"),
     ]
+
+
+def test_a_receipt_can_not_be_taken_for_a_letter() -> None:
+    """It shares no header with one, and names what was sent back, how, and where its chunk stood."""
+    assert list(RECEIPT_HEADERS) == ["dl.redriven", "dl.way", "dl.chunk"]
+    assert RECEIPT_HEADERS.keys().isdisjoint(DEAD_LETTER_HEADERS)
+    assert HEADER_REDRIVE not in {*RECEIPT_HEADERS, *DEAD_LETTER_HEADERS}
 
 
 @pytest.mark.parametrize(
