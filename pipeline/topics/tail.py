@@ -19,6 +19,8 @@ from pipeline.settings import Settings, client
 from pipeline.topics.admin import describe
 
 FETCH_BYTES: Final = 8 << 20
+METADATA_MS: Final = 60_000
+"""How soon new partitions are heard of."""
 WAIT_MS: Final = 500
 """Longest wait for records before an empty batch is handed out, so that the reader can do what time asks for."""
 
@@ -110,6 +112,7 @@ async def following(
         auto_offset_reset="none",
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
+        metadata_max_age_ms=METADATA_MS,
     )
     places = [TopicPartition(topic, number) for number in numbers]
     try:
