@@ -179,6 +179,8 @@ def duckdb_errors() -> Iterator[None]:
 
     try:
         yield
+    except duckdb.InterruptException as error:
+        raise DatabaseAway("DuckDB was interrupted") from error
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise ValueRefused("the database refuses a value", hint=type(error).__name__) from error
     except duckdb.Error as error:

@@ -32,7 +32,7 @@ IDLE_SECONDS: Final = 1.0
 """How long nothing has come when the database is let go of."""
 LOOK_SECONDS: Final = 5.0
 """How often Kafka is asked whether it is still there, while nothing comes."""
-ANSWER_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 5.0
 
 
 class Grown(Exception):
@@ -95,6 +95,7 @@ class Flow:
         self._quiet_since: float | None = None
         self._settled = False
         self._looked = time.monotonic()
+        desk.summary.positions = dict(positions)
 
     async def run(self) -> None:
         """Until the end of `once`.
@@ -118,6 +119,7 @@ class Flow:
         finally:
             if self._writing is not None:  # its end has to be known before the positions are read again
                 await asyncio.wait((self._writing,))
+                self._writing.exception()  # what is raised already says enough
 
     async def _turn(self) -> None:
         """Read a piece, and do what it is time for."""

@@ -154,7 +154,8 @@ class Store:
         self._stopped.set()
         writer = self._writer
         if writer is not None:
-            writer.interrupt()
+            with contextlib.suppress(Exception):  # it may have been closed in this moment, and the way out is the same
+                writer.interrupt()
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[Writer]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pipeline.sinks.database import (
-    LOCK_SECONDS,
     Database,
     Dialect,
     DuckDb,
@@ -26,10 +25,16 @@ from pipeline.sinks.database import (
     postgres_errors,
 )
 
+HELD_SECONDS: Final = 3.0
+"""How long the opening of a DuckDB file waits for another process before it is said; readers take less."""
 LINE_BYTES: Final = 32 << 20
 """Longest line: a record of 8 MiB may be all of one label, and all of it quotes."""
 DUCKDB: Final = {"memory_limit": "1GB", "checkpoint_threshold": "128MB"}
 """A sink shares its machine; and a checkpoint for each batch would write the table's tail again and again."""
+_COLUMNS: Final = (
+    "SELECT column_name, data_type FROM duckdb_columns() "
+    "WHERE table_name = $1 AND schema_name = current_schema() ORDER BY column_index"
+)
 POSTGRES: Final[dict[str, str | int]] = {
     "application_name": "streamledger",
     "connect_timeout": 10,
@@ -84,7 +89,7 @@ def connect(db: str, stopped: threading.Event) -> Writer:
 
     Raises:
         UsageError: its library is not installed.
-        DatabaseHeld: another process has the DuckDB file open, for LOCK_SECONDS now.
+        DatabaseHeld: another process has the DuckDB file open, for HELD_SECONDS now.
         DatabaseAway: PostgreSQL can't be reached.
         FoundProblem: it can't be opened.
     """
@@ -92,8 +97,8 @@ def connect(db: str, stopped: threading.Event) -> Writer:
         return PostgresWriter(postgres_connection(db, **POSTGRES))
     path = Path(db)
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + LOCK_SECONDS
-    connection = duckdb_connection(db, lambda: not stopped.wait(0) and time.monotonic() < deadline, read_only=False)
+    deadline = time.monotonic() + HELD_SECONDS
+    connection = duckdb_connection(db, lambda: not stopped.is_set() and time.monotonic() < deadline, read_only=False)
     return DuckDbWriter(connection, path)
 
 
@@ -135,7 +140,7 @@ class DuckDbWriter(DuckDb):
         """As `Writer` says: the lines go into a file beside the database, which DuckDB reads in bulk."""
         with self._lines.open("w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
-        columns = self.query("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $1", (table,))
+        columns = self.query(_COLUMNS, (table,))
         types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns)
         path = str(self._lines).replace("'", "''")
         return (

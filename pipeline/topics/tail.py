@@ -51,7 +51,7 @@ class Tail:
             raise FoundProblem(
                 f"what was to be read next is not kept any more: {lost}",
                 topic=self._topic,
-                hint="records were missed: take them from `streamledger replay`, or begin anew with --from earliest",
+                hint="records were missed; a sink goes on behind them with --skip-lost, and notes the gap",
             ) from error
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnreachable(

@@ -206,8 +206,9 @@ def test_content_is_kept_only_if_asked_for(settings: Settings, db: str) -> None:
 @pytest.mark.parametrize(
     ("since", "count"), [("earliest", 10), ("latest", 0), ("-1h", 10), ("2100-01-01T00:00:00Z", 0)]
 )
-def test_a_new_database_begins_where_it_is_told(settings: Settings, db: str, since: str, count: int) -> None:
+def test_a_new_database_begins_where_it_is_told(settings: Settings, tmp_path: Path, since: str, count: int) -> None:
     """And stays there: what came before is not read by a later run either."""
+    db = str(tmp_path / "l.duckdb")
     fill(settings, range(10))
     now = int(time.time() * 1_000)
     assert sink(settings, db, since=Bound.of(since, now)).written.rows == count

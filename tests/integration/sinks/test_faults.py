@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 
 from pipeline.ops.broker import Cluster
@@ -65,6 +66,25 @@ def test_a_restart_of_the_database_is_waited_for(settings: Settings, tmp_path: P
             code, summary, seconds = sink.terminate()
         assert (code, summary["repeats"], summary["conflicts"]) == (0, 0, 0)
         assert seconds < 10
+
+
+def test_a_database_that_hangs_does_not_keep_the_sink(settings: Settings, postgres: str, tmp_path: Path) -> None:
+    """SIGTERM ends it within 10 s, what it could not write is written by the next."""
+    fill(settings, range(10))
+    with command(settings, postgres, tmp_path / "log", "--once") as sink:
+        assert sink.end()[0] == 0
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(postgres) as connection:
+        connection.execute("LOCK TABLE records IN ACCESS EXCLUSIVE MODE")
+        with command(settings, postgres, tmp_path / "log", "--flush", "10ms") as sink:
+            fill(settings, range(10, 20))
+            until(lambda: rows(postgres, waiting)[0][0] > 0, "that it hangs", [sink])
+            code, summary, seconds = sink.terminate()
+    assert (code, summary["rows"]) == (0, 0)
+    assert seconds < 10
+    with command(settings, postgres, tmp_path / "log", "--once") as sink:
+        assert sink.end()[1]["rows"] == 10
+    assert held(postgres) == wanted(range(20))
 
 
 def test_a_sink_lets_go_of_a_file_that_it_does_not_write_to(settings: Settings, tmp_path: Path) -> None:
@@ -149,10 +169,10 @@ def test_kafka_that_goes_and_comes_back_is_waited_for(tmp_path: Path) -> None:
     assert (code, summary["rows"], summary["repeats"]) == (0, 100, 0)
 
 
-def test_a_kafka_that_was_never_there_ends_it(settings: Settings, db: str, tmp_path: Path) -> None:
+def test_a_kafka_that_was_never_there_ends_it(settings: Settings, tmp_path: Path) -> None:
     """A wrong address is exit 3; nobody waits for it."""
     nowhere = settings.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
-    with command(nowhere, db, tmp_path / "log", "--once") as sink:
+    with command(nowhere, str(tmp_path / "l.duckdb"), tmp_path / "log", "--once") as sink:
         code, _ = sink.end()
     assert code == 3
     assert "no Kafka answers at 127.0.0.1:1" in sink.text()
