@@ -29,7 +29,7 @@ PIECE: Final = 1_000
 CHARACTERS: Final = 64 << 20
 """A batch is written at this size, whatever its count: content can be long."""
 IDLE_SECONDS: Final = 1.0
-"""How long nothing has come when the database is let go of."""
+"""How long nothing has come when a sink has caught up."""
 LOOK_SECONDS: Final = 5.0
 """How often Kafka is asked whether it is still there, while nothing comes."""
 ANSWER_SECONDS: Final = 5.0
@@ -165,6 +165,8 @@ class Flow:
 
     async def _wrote(self, batch: Batch) -> Written:
         written = await self._desk.database(self._desk.store.write, batch)
+        if len(batch.items) < PIECE:  # a trickle, which would never let readers in
+            await self._desk.database(self._desk.store.rest)
         self._desk.well()
         self._stored |= batch.after
         summary = self._desk.summary
@@ -210,5 +212,5 @@ class Flow:
             for file in await desk.database(export, desk.store.query, desk.plan.parquet):
                 if file not in desk.summary.files:
                     desk.summary.files.append(file)
-        await desk.database(desk.store.release)
+        await desk.database(desk.store.rest)
         desk.well()

@@ -143,6 +143,11 @@ class Store:
         with self._session() as writer:
             return writer.query(sql, parameters)
 
+    def rest(self) -> None:
+        """Let go of the database until it is needed again, if others wait for that."""
+        if self._writer is not None and self._writer.alone:
+            self.release()
+
     def release(self) -> None:
         """Let go of the database until it is needed again."""
         writer, self._writer = self._writer, None

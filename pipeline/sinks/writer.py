@@ -48,7 +48,13 @@ POSTGRES: Final[dict[str, str | int]] = {
 
 
 class Writer(Database, Protocol):
-    """A database that is open for writing."""
+    """A database that is open for writing.
+
+    Attributes:
+        alone: Whether nobody else can even read while it is open.
+    """
+
+    alone: bool
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; how many rows it changed.
@@ -104,6 +110,8 @@ def connect(db: str, stopped: threading.Event) -> Writer:
 
 class DuckDbWriter(DuckDb):
     """A DuckDB file; whoever has it open is the only one."""
+
+    alone = True
 
     def __init__(self, connection: Any, path: Path) -> None:
         """Take over an open connection to the file."""
@@ -162,6 +170,8 @@ class DuckDbWriter(DuckDb):
 
 class PostgresWriter(Postgres):
     """A PostgreSQL database; a session of its own, no pooled transaction."""
+
+    alone = False
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """As `Writer` says."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import threading
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,13 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from pipeline.ops.broker import Cluster
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
 from tests.integration.sinks.process import SECONDS, Command, command, start, until
-from tests.integration.sinks.topic import fill, held, rows, wanted
+from tests.integration.sinks.topic import encoded, fill, held, record, rows, wanted
 from tests.kafka import ledger_settings
 from tests.postgres import started
 
@@ -98,6 +100,34 @@ def test_a_sink_lets_go_of_a_file_that_it_does_not_write_to(settings: Settings, 
         until(lambda: len(held(db)) == 20, "more rows", [sink])
         code, summary, _ = sink.terminate()
     assert (code, summary["rows"]) == (0, 20)
+
+
+def test_records_that_trickle_in_leave_gaps_for_readers(settings: Settings, tmp_path: Path) -> None:
+    """However steadily they come, nobody has to wait for an end of them."""
+    db, done = str(tmp_path / "l.duckdb"), threading.Event()
+
+    async def trickle() -> None:
+        producer = AIOKafkaProducer(**client(settings))
+        await producer.start()
+        number = 0
+        while not done.is_set():
+            await producer.send_and_wait(settings.record_topic, encoded(record(number)), partition=number % 2)
+            number += 1
+            await asyncio.sleep(0.05)
+        await producer.stop()
+
+    feeder = threading.Thread(target=lambda: asyncio.run(trickle()))
+    with command(settings, db, tmp_path / "log", "--flush", "500ms") as sink:
+        feeder.start()
+        try:
+            seen = [0]
+            while len(seen) < 5:
+                until(lambda: _rows(db) > seen[-1], "more rows", [sink])
+                seen.append(_rows(db))
+        finally:
+            done.set()
+            feeder.join()
+        assert sink.terminate()[0] == 0
 
 
 def test_a_file_that_another_process_holds_is_waited_for(settings: Settings, tmp_path: Path) -> None:
