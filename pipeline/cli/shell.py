@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "fold": "Fold chunk JSON lines into records, without a broker.",
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
+    "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "prices": "Show prices, try them on a usage, compare them.",
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
     "dead": "Count dead letters, look at them, and send them back once.",

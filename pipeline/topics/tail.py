@@ -5,6 +5,7 @@ Owns the consumer and what is said of an offset that is not kept any more. Impor
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,6 +19,8 @@ from pipeline.settings import Settings, client
 from pipeline.topics.admin import describe
 
 FETCH_BYTES: Final = 8 << 20
+METADATA_MS: Final = 60_000
+"""How soon new partitions are heard of."""
 WAIT_MS: Final = 500
 """Longest wait for records before an empty batch is handed out, so that the reader can do what time asks for."""
 
@@ -48,7 +51,7 @@ class Tail:
             raise FoundProblem(
                 f"what was to be read next is not kept any more: {lost}",
                 topic=self._topic,
-                hint="records were missed: take them from `streamledger replay`, or begin anew with --from earliest",
+                hint="records were missed; a sink goes on behind them with --skip-lost, and notes the gap",
             ) from error
         except (KafkaError, TimeoutError) as error:
             raise KafkaUnreachable(
@@ -61,6 +64,10 @@ class Tail:
         return {
             number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self.partitions
         }
+
+    def count(self) -> int:
+        """How many partitions the topic has by now, as far as the client has heard."""
+        return len(self._consumer.partitions_for_topic(self._topic) or self.partitions)
 
     async def ends(self) -> dict[int, int]:
         """End of each partition as a committed reader sees it.
@@ -105,14 +112,21 @@ async def following(
         auto_offset_reset="none",
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
+        metadata_max_age_ms=METADATA_MS,
     )
-    await consumer.start()
+    places = [TopicPartition(topic, number) for number in numbers]
     try:
-        places = [TopicPartition(topic, number) for number in numbers]
-        consumer.assign(places)
-        begins = await consumer.beginning_offsets(places)
+        try:
+            await consumer.start()
+            consumer.assign(places)
+            begins = await consumer.beginning_offsets(places)
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnreachable(
+                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
+            ) from error
         for place in places:
             consumer.seek(place, positions.get(place.partition, begins[place]))
         yield Tail(consumer, topic, numbers)
     finally:
-        await consumer.stop()
+        with contextlib.suppress(asyncio.CancelledError):  # of one that never had a partition
+            await consumer.stop()
