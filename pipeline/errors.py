@@ -8,7 +8,10 @@ StreamledgerError                  exit 1, what `pipeline.cli` catches and print
 │   └── BrokerUnavailable          no Kafka could be provided (the embedded broker can't be fetched or started)
 │       └── PortTaken              somebody else listens on one of its ports
 ├── FoundProblem                   exit 1, the command did its work and what it looked at is wrong
-│   └── TopicDrift                 topics differ from their definitions
+│   ├── TopicDrift                 topics differ from their definitions
+│   ├── ValueRefused               a database of records takes a value of the statement for none of its own
+│   └── DatabaseAway               a database of records does not answer; trying again later may help
+│       └── DatabaseHeld           another process has the DuckDB file open
 └── OurFault                       exit 1, ends the process: the ledger can't go on safely
     ├── StateLost                  the changelog is gone, the group has offsets; a local store may be the last copy
     ├── InvariantBroken            something that must never happen did
@@ -131,6 +134,18 @@ class FoundProblem(StreamledgerError):
 
 class TopicDrift(FoundProblem):
     """Topics of the cluster differ from their definitions in a way that breaks a promise."""
+
+
+class ValueRefused(FoundProblem):
+    """A value that a database of records can't hold; it does not say which."""
+
+
+class DatabaseAway(FoundProblem):
+    """A database of records does not answer, or broke off what was asked of it."""
+
+
+class DatabaseHeld(DatabaseAway):
+    """Another process has the DuckDB file open."""
 
 
 class OurFault(StreamledgerError):

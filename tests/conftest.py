@@ -1,4 +1,4 @@
-"""The Kafka of a test run: started when the first test asks for it, on free ports, gone when the run ends."""
+"""The Kafka and the PostgreSQL of a test run: started when the first test asks for one, gone when the run ends."""
 
 import signal
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.ops.kafka import discover
+from tests.postgres import postgres, postgres_server
+
+__all__ = ["kafka", "postgres", "postgres_server"]
 
 
 def pytest_configure() -> None:
