@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "fold": "Fold chunk JSON lines into records, without a broker.",
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
+    "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "prices": "Show prices, try them on a usage, compare them.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",

@@ -16,6 +16,10 @@ Record = Mapping[str, Any]
 """AccumulatedData, parsed."""
 
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""Made once: json.dumps with other than its usual options would make an encoder for each value."""
+
+
 class Kind(StrEnum):
     """What a column holds; every database has its own name for it."""
 
@@ -71,7 +75,7 @@ def _document(*path: str) -> Callable[[Record], Any]:
 
     def take(record: Record) -> str | None:
         value = inside(record)
-        return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return None if value is None else _encode(value)
 
     return take
 

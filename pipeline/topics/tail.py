@@ -5,6 +5,7 @@ Owns the consumer and what is said of an offset that is not kept any more. Impor
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
@@ -62,6 +63,10 @@ class Tail:
             number: await self._consumer.position(TopicPartition(self._topic, number)) for number in self.partitions
         }
 
+    def count(self) -> int:
+        """How many partitions the topic has by now, as far as the client has heard."""
+        return len(self._consumer.partitions_for_topic(self._topic) or self.partitions)
+
     async def ends(self) -> dict[int, int]:
         """End of each partition as a committed reader sees it.
 
@@ -106,13 +111,19 @@ async def following(
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
     )
-    await consumer.start()
+    places = [TopicPartition(topic, number) for number in numbers]
     try:
-        places = [TopicPartition(topic, number) for number in numbers]
-        consumer.assign(places)
-        begins = await consumer.beginning_offsets(places)
+        try:
+            await consumer.start()
+            consumer.assign(places)
+            begins = await consumer.beginning_offsets(places)
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnreachable(
+                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
+            ) from error
         for place in places:
             consumer.seek(place, positions.get(place.partition, begins[place]))
         yield Tail(consumer, topic, numbers)
     finally:
-        await consumer.stop()
+        with contextlib.suppress(asyncio.CancelledError):  # of one that never had a partition
+            await consumer.stop()
