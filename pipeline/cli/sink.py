@@ -144,7 +144,7 @@ def postgres(loaded: Loaded, *, db: str, **options: Any) -> int:
 
 def _run(settings: Settings, db: str, options: dict[str, Any]) -> int:
     """Run to the end or a signal, then say what was done."""
-    start_logging(settings, third_party="warning")
+    start_logging(settings)
     plan = _plan(db, options)
     with bar("offsets") if plan.once else contextlib.nullcontext(lambda _: None) as progress:
         summary = asyncio.run(_sink(settings, plan, progress))

@@ -21,7 +21,8 @@ LOCK_SECONDS: Final = 10.0
 """How long a DuckDB file that another process has open is waited for: a sink lets go of it whenever it is idle."""
 _LOOK_SECONDS: Final = 0.05
 INSTALL: Final = "pip install 'streamledger[sinks]'"
-_PASSWORD: Final = re.compile(r"(?<=://)([^@/?#:]*):[^@/?#]*@|(?<=[?&]password=)[^&#]*")
+_PASSWORD: Final = re.compile(r"(?<=://)([^@/?#:]*):.*@|(?<=password=)[^&]*")
+"""Up to the last @: one that should have been escaped is masked too, and rather too much than too little."""
 
 
 class Dialect(StrEnum):

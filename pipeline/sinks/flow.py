@@ -30,9 +30,9 @@ CHARACTERS: Final = 64 << 20
 """A batch is written at this size, whatever its count: content can be long."""
 IDLE_SECONDS: Final = 1.0
 """How long nothing has come when the database is let go of."""
-LOOK_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 5.0
 """How often Kafka is asked whether it is still there, while nothing comes."""
-ANSWER_SECONDS: Final = 15.0
+ANSWER_SECONDS: Final = 10.0
 
 
 class Grown(Exception):

@@ -16,7 +16,7 @@ _log = get_logger(__name__)
 
 Away = BrokerFault | DatabaseAway
 FIRST_SECONDS: Final = 0.2
-LONGEST_SECONDS: Final = 15.0
+LONGEST_SECONDS: Final = 5.0
 
 
 class Patience:
@@ -57,4 +57,5 @@ class Patience:
             _log.warning("waiting", reason=gone.message, hint=gone.hint)
             self._said = gone.message
         await asyncio.sleep(self._pause)
-        self._pause = min(self._pause * 2, LONGEST_SECONDS)
+        if not isinstance(gone, DatabaseHeld):  # whose opening waits for it, and would miss a short gap between others
+            self._pause = min(self._pause * 2, LONGEST_SECONDS)

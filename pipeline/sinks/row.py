@@ -1,23 +1,23 @@
 """A record as a row: one for each request and revision, small, without content (ECOSYSTEM §5.14).
 
 Owns which fields of AccumulatedData become columns, their kinds, and the few that are taken out of documents. Amounts
-are the exact decimals of `cost_details`, never the record's float. Imports the standard library only.
+are the exact decimals of `cost_details`, never the record's float. Imports msgspec.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 Record = Mapping[str, Any]
 """AccumulatedData, parsed."""
 
 
-_encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
-"""Made once: json.dumps with other than its usual options would make an encoder for each value."""
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Kind(StrEnum):
@@ -64,7 +64,7 @@ def _inside(*path: str) -> Callable[[Record], Any]:
     def take(record: Record) -> Any:
         value: Any = record
         for name in path:
-            value = value.get(name) if isinstance(value, Mapping) else None
+            value = value.get(name) if isinstance(value, dict) else None
         return value
 
     return take
@@ -75,7 +75,7 @@ def _document(*path: str) -> Callable[[Record], Any]:
 
     def take(record: Record) -> str | None:
         value = inside(record)
-        return None if value is None else _encode(value)
+        return None if value is None else _encode(value).decode()
 
     return take
 
