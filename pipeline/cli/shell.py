@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
+    "usage": "Show usage and cost of a database of records, by day, model, label and more.",
     "prices": "Show prices, try them on a usage, compare them.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",
