@@ -60,3 +60,16 @@ def fill(writer: Writer, records: Iterable[Record]) -> None:
         for offset, each in enumerate(records):
             statement = f"INSERT INTO records VALUES ({places})"  # noqa: S608 (numbers only)
             writer.change(statement, (*row_of(each), "records", 0, offset))
+
+
+def planted(writer: Writer, records: Iterable[Record]) -> None:
+    """Put content of records into a migrated database: for each a document that says nothing."""
+    columns = writer.query(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'contents' ORDER BY ordinal_position"
+    )
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    statement = f"INSERT INTO contents VALUES ({places})"  # noqa: S608 (numbers only)
+    for offset, each in enumerate(records):
+        values = {"record_id": each["record_id"], "request_id": each["request_id"], "document": "{}"}
+        numbers = {"record_offset": offset, "record_partition": 0}
+        writer.change(statement, [values.get(name, numbers.get(name, "records")) for (name,) in columns])

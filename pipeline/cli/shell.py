@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "usage": "Show usage and cost of a database of records, by day, model, label and more.",
+    "erase": "Erase the content of some requests from the state and a database; say how long topics keep it.",
     "prices": "Show prices, try them on a usage, compare them.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pipeline.errors import UsageError
 from pipeline.sinks.database import Database, Dialect
+from pipeline.sinks.label import key_of, value_of
 from pipeline.sinks.measures import MEASURES, Measure, percentile
 from pipeline.sinks.views import BILLED
 
@@ -180,10 +181,7 @@ class _Statement:
 
     def _label(self, key: str) -> str:
         """The value of a label, or null."""
-        if self._dialect is Dialect.POSTGRES:
-            return f"(CAST(b.labels AS JSONB) ->> CAST({self._parameter(key)} AS TEXT))"
-        pointer = "/" + key.replace("~", "~0").replace("/", "~1")
-        return f"json_extract_string(CAST(b.labels AS JSON), {self._parameter(pointer)})"
+        return value_of(self._dialect, self._parameter(key_of(self._dialect, key)))
 
     def _where(self, question: Question) -> str:
         conditions = [

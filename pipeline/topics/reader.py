@@ -164,7 +164,7 @@ async def reading(settings: Settings, progress: Progress) -> AsyncIterator[Topic
     Raises:
         KafkaUnreachable: no broker answers.
     """
-    found = await describe(client(settings), [settings.chunk_topic, settings.record_topic])
+    found = await describe(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
     topics = Topics(settings, {name: topic.partitions for name, topic in found.items()}, progress)
     try:
         yield topics
