@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,8 +48,9 @@ NOTHING: Final = "–"
     "The database is a DuckDB file or a PostgreSQL that `streamledger sink` or `streamledger demo` filled.",
     epilog=examples(
         "streamledger usage --by day --since -7d",
-        "streamledger usage --by label.team --by model --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z",
-        "streamledger usage --db postgresql://ledger@db/ledger --label tenant=north --by month --json",
+        "streamledger usage --by label.team --by model --since 2026-11-01T00:00:00Z --until -1h",
+        "streamledger usage --month 2026-11 --by label.tenant --by model --subtotals",
+        "streamledger usage --db postgresql://ledger@db/ledger --by month --json",
         "streamledger usage --by label.tenant --by model --csv > usage.csv",
     ),
 )
@@ -64,12 +66,14 @@ NOTHING: Final = "–"
 )
 @click.option("--since", metavar="TIME", help="First end that counts: RFC 3339, or ago: -7d. [default: all]")
 @click.option("--until", metavar="TIME", help="Where it ends, exclusive. [default: all]")
+@click.option("--month", metavar="YYYY-MM", help="Both in one: a month in UTC.")
 @click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="Only requests with it; all must hold.")
 @click.option("--model", multiple=True, metavar="NAME", help="Only this model; may be repeated.")
 @click.option("--provider", multiple=True, metavar="NAME", help="Only this provider; may be repeated.")
 @click.option("--stream-type", multiple=True, metavar="TYPE", help="Only this type; may be repeated.")
 @click.option("--status", multiple=True, metavar="STATUS", help="Only success, error or incomplete; may be repeated.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, without the total.")
+@click.option("--subtotals", is_flag=True, help="With several --by: a sum of each group of all but the last.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, without totals.")
 @json_option
 @with_settings("ledger", "data_dir")
 def command(db: str | None, loaded: Loaded, *, as_json: bool, as_csv: bool, **asked: Any) -> int:
@@ -102,12 +106,17 @@ def _question(asked: Mapping[str, Any]) -> Question:
 
     now = int(time.time() * 1_000)
     since, until = (_moment(flag, asked[flag], now) for flag in ("since", "until"))
+    if asked["month"] is not None:
+        if (since, until) != (None, None):
+            raise UsageError("--month is --since and --until in one", hint="leave one of them out")
+        since, until = _month(asked["month"])
     return Question(
         by=checked(asked["names"]),
         since=since,
         until=until,
         only={name: asked[name] for name in FILTERS},
         labels=labels_of(asked["labels"]),
+        subtotals=asked["subtotals"],
     )
 
 
@@ -127,6 +136,16 @@ def _moment(flag: str, text: str | None, now: int) -> int | None:
     return moment
 
 
+def _month(text: str) -> tuple[int, int]:
+    """First moments of a month and of the next, ms since the epoch."""
+    try:
+        first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"--month {text} is no month", hint="write a year and a month such as 2026-11") from None
+    after = (first + timedelta(days=31)).replace(day=1)
+    return int(first.timestamp() * 1_000), int(after.timestamp() * 1_000)
+
+
 # ---- output ----------------------------------------------------------------------------------------------------------
 
 
@@ -138,10 +157,20 @@ def _document(answer: Answer, question: Question) -> dict[str, Any]:
         "by": list(question.by),
         "since": None if question.since is None else rfc3339(question.since),
         "until": None if question.until is None else rfc3339(question.until),
-        "rows": [{**line.group, **_plain(line)} for line in answer.lines],
+        "rows": [{**line.group, **_plain(line)} for line in _whole(answer, question)],
+        **({"subtotals": _subtotals(answer, question)} if question.subtotals else {}),
         "total": _plain(answer.total),
         "unpriced_reasons": dict(answer.reasons),
     }
+
+
+def _whole(answer: Answer, question: Question) -> list[Line]:
+    """The lines that are no subtotals."""
+    return [line for line in answer.lines if len(line.group) == len(question.by)]
+
+
+def _subtotals(answer: Answer, question: Question) -> list[dict[str, Any]]:
+    return [{**line.group, **_plain(line)} for line in answer.lines if len(line.group) < len(question.by)]
 
 
 def _plain(line: Line) -> dict[str, Any]:
@@ -152,7 +181,7 @@ def _plain(line: Line) -> dict[str, Any]:
 
 def _write_csv(answer: Answer, question: Question) -> None:
     """Rows without their total, which would be counted once more; without groups the total is the row."""
-    lines = answer.lines if question.by else [answer.total]
+    lines = _whole(answer, question) if question.by else [answer.total]
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*question.by, *answer.total.figures])
     for line in lines:
@@ -172,12 +201,13 @@ def _print(answer: Answer, question: Question) -> None:
 
 
 def _names(line: Line, question: Question) -> Iterable[str]:
-    """Values of a group as a terminal can show them."""
+    """Values of a group as a terminal can show them; behind those of a subtotal stands `sum`."""
     from pipeline.ops.explain.words import safe
 
-    for name in question.by:
-        value = line.group[name]
+    for value in line.group.values():
         yield "(none)" if value is None else safe(value)
+    missing = len(question.by) - len(line.group)
+    yield from ("sum", *("" for _ in range(missing - 1))) if missing else ()
 
 
 def _places(answer: Answer) -> int:

@@ -64,6 +64,7 @@ class Question:
         since, until: Ends of the span [since, until) of the originals' ends, ms since the epoch; None: open.
         only: Values that count, by name of FILTERS; none or several.
         labels: Label and value that a request must carry, each of them.
+        subtotals: A line more for each group of all names but the last, of all but the last two, and so on.
     """
 
     by: Sequence[str] = ()
@@ -71,6 +72,7 @@ class Question:
     until: int | None = None
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    subtotals: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Line:
     """Figures of one group.
 
     Attributes:
-        group: Its values by name; null where a request has none. Empty for the total.
+        group: Its values by name; null where a request has none. A subtotal has fewer names, the total none.
         figures: By name of ALL; null where nothing is known.
     """
 
@@ -91,7 +93,7 @@ class Answer:
     """What a question finds.
 
     Attributes:
-        lines: In the order of their groups; none if it does not group.
+        lines: In the order of their groups, subtotals after what they sum up; none if it does not group.
         total: Over all requests of the span.
         reasons: How many requests have no cost, by reason.
     """
@@ -128,12 +130,15 @@ def ask(database: Database, question: Question) -> Answer:
     statement = _Statement(database.dialect)
     names = checked(question.by)
     rows = database.query(statement.usage(names, question), statement.parameters)
-    lines = [Line(dict(zip(names, row[1:], strict=False)), _figures(row)) for row in rows]
-    total = next(line for line, row in zip(lines, rows, strict=True) if row[0])
-    kept = [line for line, row in zip(lines, rows, strict=True) if not row[0]]
+    *lines, total = [Line(_named(names, row), _figures(row)) for row in rows]
     reasons = _Statement(database.dialect)
     found = database.query(reasons.unpriced(question), reasons.parameters) if total.figures["unpriced"] else []
-    return Answer(kept, Line({}, total.figures), {reason or "unknown": count for reason, count in found})
+    return Answer(lines, total, {reason or "unknown": count for reason, count in found})
+
+
+def _named(names: Sequence[str], row: Sequence[Any]) -> dict[str, str | None]:
+    """The group of a row: each value follows on whether it is summed up."""
+    return {name: row[2 * place + 1] for place, name in enumerate(names) if not row[2 * place]}
 
 
 def _figures(row: Sequence[Any]) -> dict[str, Any]:
@@ -148,19 +153,18 @@ class _Statement:
         self.parameters: list[Any] = []
 
     def usage(self, names: Sequence[str], question: Question) -> str:
-        """Whether it is the total, the group's values, the figures; the groups in order, the total last."""
+        """For each name whether it is summed up, and its value; then the figures. The total comes last."""
         dimensions = "".join(f", {self._dimension(name)} AS d{number}" for number, name in enumerate(names))
         wanted = f"SELECT b.*{dimensions} FROM {BILLED} b{self._where(question)}"
-        columns = [f"d{number}" for number in range(len(names))]
         figures = ", ".join(f"{measure.sql} AS {measure.name}" for measure in ALL)
-        if not columns:
-            return f"SELECT TRUE AS total, {figures} FROM ({wanted}) wanted"
-        listed = ", ".join(columns)
-        order = ", ".join(f"{column} NULLS LAST" for column in ("total", *columns))
-        return (
-            f"SELECT GROUPING({columns[0]}) = 1 AS total, {listed}, {figures} "
-            f"FROM ({wanted}) wanted GROUP BY GROUPING SETS (({listed}), ()) ORDER BY {order}"
-        )
+        if not names:
+            return f"SELECT {figures} FROM ({wanted}) wanted"
+        columns = [f"d{number}" for number in range(len(names))]
+        shorter = range(len(columns) - 1, 0, -1) if question.subtotals else ()
+        sets = ", ".join(f"({', '.join(columns[:count])})" for count in (len(columns), *shorter, 0))
+        listed = ", ".join(f"GROUPING({column}), {column}" for column in columns)
+        order = ", ".join(f"GROUPING({column}), {column} NULLS LAST" for column in columns)
+        return f"SELECT {listed}, {figures} FROM ({wanted}) wanted GROUP BY GROUPING SETS ({sets}) ORDER BY {order}"
 
     def unpriced(self, question: Question) -> str:
         """Reason and number of the requests without a cost, the most first."""

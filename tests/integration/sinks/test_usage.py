@@ -86,11 +86,17 @@ def _some(figures: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any
     records=st.lists(_records, max_size=25, unique_by=lambda each: each["record_id"]),
     names=st.lists(st.sampled_from(NAMES), max_size=3, unique=True),
     since=st.sampled_from([None, MARCH_2]),
+    subtotals=st.booleans(),
     only=st.sampled_from([{}, {"model": ("m-1",)}, {"status": ("success", "error"), "provider": ("p",)}]),
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_figure_is_that_of_a_sum_by_hand(
-    writer: Writer, records: list[Record], names: list[str], since: int | None, only: dict[str, tuple[str, ...]]
+    writer: Writer,
+    records: list[Record],
+    names: list[str],
+    since: int | None,
+    subtotals: bool,
+    only: dict[str, tuple[str, ...]],
 ) -> None:
     """Whatever the records, the groups and the span: latest revisions, on the day of their originals, to the digit."""
     migrate(writer)
@@ -103,12 +109,15 @@ def test_every_figure_is_that_of_a_sum_by_hand(
     ]
     groups: dict[tuple[str | None, ...], list[Record]] = {}
     for each in billed:
-        groups.setdefault(_group(each, names), []).append(each)
+        group = _group(each, names)
+        for count in range(1 if subtotals else len(names), len(names) + 1) if names else ():
+            groups.setdefault(group[:count], []).append(each)
 
-    answer = ask(writer, Question(by=names, since=since, only=only))
+    answer = ask(writer, Question(by=names, since=since, only=only, subtotals=subtotals))
 
-    wanted = {group: _figures(members) for group, members in groups.items()} if names else {}
-    got = {tuple(line.group[name] for name in names): line.figures for line in answer.lines}
+    wanted = {group: _figures(members) for group, members in groups.items()}
+    got = {tuple(line.group.values()): line.figures for line in answer.lines}
+    assert len(answer.lines) == len(got)
     assert wanted == {group: _some(figures, wanted[group]) for group, figures in got.items()}
     total = _figures(billed)
     assert total == _some(answer.total.figures, total)
@@ -183,6 +192,14 @@ def test_a_sum_says_what_it_leaves_out(db: str, writer: Writer) -> None:
     ]
     assert (document["total"]["cost"], document["unpriced_reasons"]) == ("12.500000000001", {"no_usage": 1})
 
-    table = _usage(db, "--by", "model", "--csv").stdout.splitlines()
+    table = _usage(db, "--by", "model", "--by", "label.tenant", "--subtotals", "--csv").stdout.splitlines()
 
-    assert [line.split(",")[:2] for line in table] == [["model", "requests"], ["m-1", "2"], ["m-2", "1"]]
+    assert [line.split(",")[::2][:2] for line in table] == [["model", "requests"], ["m-1", "2"], ["m-2", "1"]]
+
+    document = json.loads(_usage(db, "--by", "model", "--by", "status", "--subtotals", "--json").stdout)
+
+    assert [(row["model"], "status" in row, row["requests"]) for row in document["subtotals"]] == [
+        ("m-1", False, 2),
+        ("m-2", False, 1),
+    ]
+    assert len(document["rows"]) == 2
