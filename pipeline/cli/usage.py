@@ -236,11 +236,15 @@ def _notes(answer: Answer) -> Iterable[str]:
     figures = answer.total.figures
     if figures["unpriced"]:
         why = ", ".join(f"{reason} {count}" for reason, count in answer.reasons.items())
-        yield f"cost leaves out {figures['unpriced']:,} of {figures['requests']:,} requests without a price: {why}"
+        yield f"cost leaves out {figures['unpriced']:,} of {_requests(figures['requests'])} without a price: {why}"
     if figures["without_usage"]:
-        yield f"tokens leave out {figures['without_usage']:,} requests whose usage nobody stated"
+        yield f"tokens leave out {_requests(figures['without_usage'])} whose usage nobody stated"
     if figures["estimated"]:
-        yield f"{figures['estimated']:,} requests are cut streams whose usage is estimated"
+        yield f"tokens are estimated of {_requests(figures['estimated'])} whose stream was cut"
+
+
+def _requests(count: int) -> str:
+    return f"{count:,} request{'' if count == 1 else 's'}"
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> Iterable[str]:

@@ -8,17 +8,17 @@ heartbeat, as after a pause, and restores what it is given. Imports aiokafka.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, NoError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from pipeline.engine.config import Config
 from pipeline.errors import BrokerFault
 
-RESTART = "the worker ends with exit 70 within half a minute, to be started again; nothing is lost"
+RESTART: Final = "the worker ends with exit 70 within half a minute, to be started again; nothing is lost"
 
 
 async def expel(config: Config, partitions: Collection[int]) -> int:
@@ -37,8 +37,9 @@ async def expel(config: Config, partitions: Collection[int]) -> int:
         members = [member for group in answer[0].groups for member in group[5] if _has(config, member, partitions)]
         for member in members:
             left = await admin._send_request(LeaveGroupRequest(config.group, member[0]), coordinator)
-            if left.error_code:
-                raise for_code(left.error_code)
+            error = for_code(left.error_code)
+            if error not in (NoError, UnknownMemberIdError):  # the latter: it has left by itself
+                raise error
     except (KafkaError, TimeoutError) as error:
         text = f"the group {config.group} can't be made to give its partitions out anew: {type(error).__name__}"
         raise BrokerFault(text, hint=RESTART) from error

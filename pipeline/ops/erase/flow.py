@@ -20,6 +20,7 @@ from pipeline.ops.erase.report import Kept, Report
 from pipeline.ops.erase.traces import Trace, Traces, dead_letters, records
 from pipeline.settings import Settings, client
 from pipeline.sinks.contents import contents, delete
+from pipeline.sinks.database import masked
 from pipeline.topics.admin import Found, describe
 from pipeline.topics.reader import Progress, Seen, reading
 from pipeline.topics.selection import Selection
@@ -68,11 +69,15 @@ async def run(settings: Settings, selection: Selection, db: str | None, progress
         standings=standings,
         changelog=config.changelog,
         compaction={name: setup[name] for name in COMPACTION if name in setup},
-        database=db,
+        database=None if db is None else masked(db),
         contents=sum(rows.values()),
         topics=_kept(traces, described),
     )
-    return await _change(config, selection, state, report) if execute else report
+    if not execute:
+        return report
+    standings, rejoined = await _erase(config, selection, state, standings)
+    deleted = delete(db, standings, selection.labels) if db is not None and rows else 0
+    return replace(report, standings=standings, rejoined=rejoined, contents=deleted)
 
 
 async def _described(settings: Settings, config: Config) -> dict[str, Found]:
@@ -96,11 +101,11 @@ async def _look(
     return found
 
 
-async def _change(
-    config: Config, selection: Selection, state: Mapping[int, Mapping[str, Standing]], report: Report
-) -> Report:
-    """Erase from the partitions that have something, then let their workers go on, then delete from the database."""
-    standings = dict(report.standings)
+async def _erase(
+    config: Config, selection: Selection, state: Mapping[int, Mapping[str, Standing]], standings: Standings
+) -> tuple[Standings, int]:
+    """Erase from the partitions that have something, and let their workers go on; how many of those there were."""
+    standings = dict(standings)
     waiting: list[int] = []
     rejoined, since = 0, time.monotonic()
     try:
@@ -111,10 +116,7 @@ async def _change(
             standings.update(await erase(config, number, selection))
     finally:
         rejoined += await expel(config, waiting) if waiting else 0
-    deleted = 0
-    if report.database is not None and report.contents:
-        deleted = delete(report.database, standings, selection.labels)
-    return replace(report, standings=standings, rejoined=rejoined, contents=deleted)
+    return standings, rejoined
 
 
 def _kept(traces: Traces, described: Mapping[str, Found]) -> list[Kept]:

@@ -59,7 +59,7 @@ class Report:
         changelog: Name of the state's topic.
         compaction: Its setting max.compaction.lag.ms, min.compaction.lag.ms and so on.
         rejoined: Workers that were made to restore the partitions.
-        database: Name of the database that was looked at.
+        database: Name of the database that was looked at, without its password.
         contents: Rows of it with content of the requests.
         topics: Those that keep it until their retention ends.
     """

@@ -180,7 +180,7 @@ def test_a_sum_says_what_it_leaves_out(db: str, writer: Writer) -> None:
     assert lines[3].split()[:6] == ["total", "3", "30", "–", "10", "–"]
     assert lines[4:] == [
         "cost leaves out 1 of 3 requests without a price: no_usage 1",
-        "tokens leave out 1 requests whose usage nobody stated",
+        "tokens leave out 1 request whose usage nobody stated",
     ]
     assert "\x1b" not in _usage(db, "--by", "label.tenant").stdout
 
