@@ -11,6 +11,7 @@ STAMP   := $(VENV)/.installed
 SEED    ?= 1
 MINUTES ?= 1
 CHAOS   ?= --json
+DEMO    ?=
 
 .PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
 
@@ -29,8 +30,8 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Real Kafka, streams of all six types, a worker killed in mid-stream, an audit; under a minute
-	@$(BIN)/streamledger demo
+demo: install ## Real Kafka, streams of all six types, a worker killed in mid-stream, an audit; under a minute: make demo DEMO="--db demo.duckdb"
+	@$(BIN)/streamledger demo $(DEMO)
 
 test: install ## Run all tests, on a real Kafka where they need one
 	@$(BIN)/python -m pytest

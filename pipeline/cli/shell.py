@@ -36,6 +36,8 @@ COMMANDS: Final = {
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
+    "usage": "Show usage and cost of a database of records, by day, model, label and more.",
+    "erase": "Erase the content of some requests from the state and a database; say how long topics keep it.",
     "prices": "Show prices, try them on a usage, compare them.",
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
     "dead": "Count dead letters, look at them, and send them back once.",

@@ -1,7 +1,7 @@
-"""The demo from start to end: Kafka, topics, worker, chunks, a kill, records, audit; and nothing of it left behind.
+"""The demo from start to end: Kafka, topics, worker, chunks, a kill, records, audit; at most a database is left behind.
 
 Owns the order of things, the settings of the demo's ledger, and cleaning up, however it ends. Imports its siblings, the
-tools of `pipeline.ops` and `pipeline.settings`.
+tools of `pipeline.ops`, the sink and `pipeline.settings`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections import Counter
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, KafkaUnreachable
+from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, KafkaUnreachable, UsageError
 from pipeline.ops.demo.accident import Accident, strike
 from pipeline.ops.demo.audit import Source, audit
 from pipeline.ops.demo.progress import Steps
@@ -31,6 +32,9 @@ from pipeline.ops.ending import orderly_end
 from pipeline.ops.kafka import embedded
 from pipeline.ops.produce import Progress, Sent, produce
 from pipeline.settings import NAMES, Settings, client
+from pipeline.sinks.consumer import Sink
+from pipeline.sinks.plan import Plan
+from pipeline.sinks.writer import connect
 from pipeline.topics.admin import create, definitions
 
 RECORD_SECONDS: Final = 120.0
@@ -54,13 +58,14 @@ SLACK_MS: Final = 1_000
 """One machine has one clock; a foreign Kafka keeps the configured slack."""
 
 
-def run(settings: Settings, *, own_kafka: bool, as_json: bool) -> int:
+def run(settings: Settings, *, own_kafka: bool, as_json: bool, db: Path | None = None) -> int:
     """Run the demo and print what came out of it.
 
     Args:
         settings: Where Kafka is and how to connect; all else of the demo's ledger is its own.
         own_kafka: Start an embedded Kafka instead.
         as_json: Print one JSON object instead of text.
+        db: A DuckDB file to make, in which the records stay; None: nothing stays.
 
     Returns:
         Exit status: 1 if a record is missing, double or differs from what is expected, or the kill hit nothing
@@ -69,8 +74,11 @@ def run(settings: Settings, *, own_kafka: bool, as_json: bool) -> int:
     Raises:
         BrokerFault: There is no Kafka, or it does not do what it should.
         FoundProblem: The worker ended by itself, or does not get on.
+        UsageError: The file is there already, or DuckDB is not installed.
     """
-    outcome = _perform(settings, own_kafka=own_kafka)
+    if db is not None:
+        _try(db)
+    outcome = _perform(settings, own_kafka=own_kafka, db=db)
     sys.stdout.write(_printed(outcome, json_wanted=as_json))
     return OK if outcome.passed else FOUND_PROBLEM
 
@@ -81,8 +89,21 @@ def _printed(outcome: Outcome, *, json_wanted: bool) -> str:
     return "".join(line + "\n" for line in as_text(outcome))
 
 
-def _perform(settings: Settings, *, own_kafka: bool) -> Outcome:
-    """Everything but the printing; when it returns or raises, all that was started or made is gone."""
+def _try(db: Path) -> None:
+    """See that the file can be made, before anything is started.
+
+    Raises:
+        UsageError: It is there, or DuckDB is not installed.
+        FoundProblem: It can't be made.
+    """
+    if db.exists():
+        raise UsageError(f"{db} is there already", hint="name another file: this one may have somebody's records")
+    connect(str(db), threading.Event()).close()
+    db.unlink()
+
+
+def _perform(settings: Settings, *, own_kafka: bool, db: Path | None) -> Outcome:
+    """Everything but the printing; when it returns or raises, all that was started or made is gone, but for `db`."""
     began = time.monotonic()
     with contextlib.ExitStack() as held:
         held.enter_context(orderly_end())
@@ -93,7 +114,7 @@ def _perform(settings: Settings, *, own_kafka: bool) -> Outcome:
             with steps.step("kafka", "starting an embedded Kafka"):
                 servers = held.enter_context(embedded(steps.say))
         ledger = ledger_settings(settings, servers, home / "data", own_kafka=own_kafka)
-        outcome = asyncio.run(_Performance(ledger, home / "worker.log", steps).run(keep_topics=own_kafka))
+        outcome = asyncio.run(_Performance(ledger, home / "worker.log", steps, db).run(keep_topics=own_kafka))
     outcome.kafka = "embedded Kafka, nothing leaves this machine" if own_kafka else f"Kafka at {servers}"
     outcome.seconds["total"] = round(time.monotonic() - began, 2)
     return outcome
@@ -128,8 +149,9 @@ def ledger_settings(settings: Settings, servers: str, data_dir: Path, *, own_kaf
 class _Performance:
     """One run on a Kafka that is there."""
 
-    def __init__(self, ledger: Settings, log: Path, steps: Steps) -> None:
+    def __init__(self, ledger: Settings, log: Path, steps: Steps, db: Path | None = None) -> None:
         self._ledger = ledger
+        self._db = db
         self._client = client(ledger)
         self._log = log
         self._steps = steps
@@ -165,6 +187,10 @@ class _Performance:
             outcome = await self._judge(sent, [record.value for record in records], accident, status)
         if not outcome.passed:
             self._quote(worker)
+        if self._db is not None:
+            with self._steps.step("database", f"keeping the records in {self._db}"):
+                await Sink(self._ledger, Plan(db=str(self._db), once=True)).run()
+            outcome.db = self._db
         return outcome
 
     def _quote(self, worker: Worker) -> None:

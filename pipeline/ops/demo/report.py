@@ -39,6 +39,7 @@ class Outcome:
         worker_status: Exit status of the worker; None if it had to be killed.
         seconds: How long each step took.
         kafka: Which Kafka it was, in words.
+        db: The DuckDB file with the records; None: there is none.
     """
 
     sent: Sequence[Stream]
@@ -50,6 +51,7 @@ class Outcome:
     worker_status: int | None
     seconds: dict[str, float]
     kafka: str = ""
+    db: Path | None = None
 
     @property
     def passed(self) -> bool:
@@ -107,7 +109,7 @@ def as_text(outcome: Outcome) -> list[str]:
         *(f"  wrong: {line}" for line in complaints[:SHOWN]),
         *([f"  wrong: and {len(complaints) - SHOWN} more, see --json"] if len(complaints) > SHOWN else []),
         "",
-        *_next(),
+        *_next(outcome.db),
     ]
 
 
@@ -119,6 +121,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "passed": outcome.passed,
         "version": metadata.version("streamledger"),
         "kafka": outcome.kafka,
+        "db": None if outcome.db is None else str(outcome.db),
         "requests": audit.requests,
         "chunks": outcome.chunks,
         "delivered": outcome.delivered,
@@ -177,8 +180,11 @@ def _cost(outcome: Outcome) -> str:
     return f"{stated} stated by gateway or provider   {listed} by list price{overruled}{without}"
 
 
-def _next() -> list[str]:
+def _next(db: Path | None) -> list[str]:
     """What to try, with commands that work as they stand here."""
+    ask = (
+        f"streamledger usage --db {'demo.duckdb' if db is None else shlex.quote(str(db))} --by label.tenant --by model"
+    )
     name, provider = EXAMPLE
     path = recording(name)
     near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -189,4 +195,6 @@ def _next() -> list[str]:
         "      a provider's recorded stream → its record, without Kafka",
         "  streamledger broker        then, in other terminals:  streamledger topics && streamledger worker",
         f"  {sample} | streamledger produce",
+        *(["  streamledger demo --db demo.duckdb        keeps the records of such a run; then:"] if db is None else []),
+        f"  {ask}",
     ]

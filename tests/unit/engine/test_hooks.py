@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
@@ -103,6 +104,7 @@ HOOKS: list[tuple[Any, str, str]] = [
     (MessageAccumulator.add_batch, "5ed1c5b1367ad854", "transaction: one batch of a partition at a time"),
     (MessageBatch.done, "2d765e5c2dc8638d", "transaction: offset and append time of a receipt"),
     (InitPIDHandler.handle_response, "bdb0727aba5de02e", "transaction.Transactions.fence"),
+    (AIOKafkaAdminClient._send_request, "1ed126f126dd917a", "expulsion.expel"),
 ]
 
 
