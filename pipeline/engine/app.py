@@ -18,7 +18,7 @@ from pipeline.engine.delivery import BatchConsumer, BatchTransport
 from pipeline.engine.engine import CloseSignal, Engine
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.preflight import Cluster
-from pipeline.engine.store import Memory
+from pipeline.engine.database import Memory
 from pipeline.engine.table import EngineTables, RequestTable
 
 TABLE: Final = "requests"

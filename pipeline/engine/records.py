@@ -90,3 +90,10 @@ class LeanFetches(OrderedDict[TopicPartition, Any]):
             if isinstance(fetched, PartitionRecords):
                 result._partition_records = LeanRecords(fetched)
         super().__setitem__(tp, result)
+
+
+def lean(consumer: Any, topic: str) -> None:
+    """Let a consumer of aiokafka hand out a topic's records lean; for once before each fetch or once for ever."""
+    fetcher = consumer._fetcher
+    if not isinstance(fetcher._records, LeanFetches):
+        fetcher._records = LeanFetches(topic, fetcher._records)
