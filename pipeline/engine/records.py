@@ -93,7 +93,7 @@ class LeanFetches(OrderedDict[TopicPartition, Any]):
 
 
 def lean(consumer: Any, topic: str) -> None:
-    """Let a consumer of aiokafka hand out a topic's records lean; for once before each fetch or once for ever."""
+    """Let a consumer of aiokafka hand out a topic's records lean from the next fetch on; idempotent."""
     fetcher = consumer._fetcher
     if not isinstance(fetcher._records, LeanFetches):
         fetcher._records = LeanFetches(topic, fetcher._records)
