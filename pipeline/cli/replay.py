@@ -64,6 +64,13 @@ SHOWN: Final = 20
     metavar="DURATION",
     help="How long after the range to read. [default: until no request of it can change any more]",
 )
+@click.option(
+    "--first-index",
+    type=click.IntRange(0, 1),
+    default=0,
+    show_default=True,
+    help="What your gateways count chunks from: a request whose first one was not read is cut.",
+)
 @click.option("--processes", type=click.IntRange(1), metavar="N", help="[default: one for each processor]")
 @click.option(
     "--resume",
@@ -130,6 +137,7 @@ def _order(settings: Settings, selection: Selection, work: Path, options: dict[s
         now=int(time.time() * 1_000),
         look_back=least if back is None else back,
         look_ahead=ahead,
+        first_index=options["first_index"],
         diff=options["diff"],
         rows=options["parquet"] is not None,
         traces=options["to_topic"] is not None,

@@ -49,7 +49,6 @@ class Facts(msgspec.Struct):
     request_id: str
     revision: int
     source: Source
-    missing_indexes: list[list[int]]
     labels: dict[str, str] | None = None
     start_timestamp: str | None = None
     closed_by: str | None = None
@@ -59,11 +58,6 @@ class Facts(msgspec.Struct):
     def name(self) -> Name:
         """Of this revision."""
         return Name(self.request_id, self.source.first_offset, self.revision)
-
-    @property
-    def base_missing(self) -> bool:
-        """Whether its first index is among what is missing: an image's gaps begin with the number of the image."""
-        return any(gap[-2] == 0 for gap in self.missing_indexes)
 
 
 _decode: Any = msgspec.json.Decoder(Facts).decode

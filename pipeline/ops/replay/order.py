@@ -57,6 +57,7 @@ class Order:
         now: wall clock in ms, by which the requests at the end of the topic are due or open.
         look_back: ms before the range at which reading begins.
         look_ahead: ms after the range for which reading goes on; None: until nothing of the range can change.
+        first_index: what gateways count chunks from, 0 or 1.
         diff: compare with the record topic.
         rows: keep the records as rows, too.
         traces: keep the header `traceparent`, too.
@@ -68,6 +69,7 @@ class Order:
     now: int
     look_back: int
     look_ahead: int | None = None
+    first_index: int = 0
     diff: bool = False
     rows: bool = False
     traces: bool = False

@@ -100,6 +100,27 @@ class Kept(msgspec.Struct, array_like=True):
     trace: str | None
 
 
+class Observed(Partition):
+    """The working set, with an eye on how requests began: their heads go when their records are made.
+
+    Attributes:
+        headless: ids of requests that closed without showing their first chunk; taken away by who reads the output.
+    """
+
+    def __init__(self, *args: Any, window: Window, **kwargs: Any) -> None:
+        """As the core's; `window` knows what a beginning is."""
+        super().__init__(*args, **kwargs)
+        self._window = window
+        self.headless: set[str] = set()
+
+    def finalize(self, request_id: str) -> None:
+        """As the core's, which calls it, too, when a chunk comes that is late for a request just closed."""
+        head = self.closing.get(request_id)
+        if head is not None and not head.revision and not self._window.begins(head):
+            self.headless.add(request_id)
+        super().finalize(request_id)
+
+
 class Passage:
     """The fold of one partition and its output."""
 
@@ -114,14 +135,12 @@ class Passage:
         self._spill, self._policy = spill, order.settings.policy()
         note = spill.note
         self.note = Note() if note is None else msgspec.msgpack.decode(note, type=Note)
-        self.partition = Partition(
-            self._policy, spill, order.settings.chunk_topic, share.partition, valuation=valuation
-        )
+        self.window = Window(share, order.look_back, order.first_index)
+        topic = order.settings.chunk_topic
+        self.partition = Observed(self._policy, spill, topic, share.partition, valuation=valuation, window=self.window)
         self.partition.position = share.begin
         self.partition.load()
-        self.window = Window(
-            share, order.look_back, opened=self.note.opened, known=self.note.known, clock=self.partition.clock
-        )
+        self.window.go_on(self.note.opened, self.note.known, self.partition.clock)
         names = (RECORDS, LEFT, *((TRACES,) if order.traces else ()), *((ROWS,) if order.rows else ()))
         folder = order.work / f"{share.partition:04d}"
         self.files = {name: File(folder / f"{name}.jsonl", self.note.lengths.get(name, 0)) for name in names}
@@ -202,6 +221,7 @@ class Passage:
         records, dead = partition.take_output()
         for record in records:
             self._take_record(record, decided)
+        partition.headless.clear()
         for letter in dead:
             self._count(letter.reason, letter.offset)
 
@@ -228,7 +248,7 @@ class Passage:
         """Decided with revision 0; later ones may have been given what was missing then, and still are not whole."""
         first = facts.source.first_offset
         if facts.revision == 0:
-            if not self.window.doubts(facts):
+            if facts.request_id not in self.partition.headless and not self.window.early(facts):
                 return False
             self._doubted.add(first)
             self._aside.append((_DOUBTED + first.to_bytes(8, "big"), b""))

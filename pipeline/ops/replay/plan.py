@@ -101,6 +101,6 @@ def fingerprint(order: Order) -> str:
         None if selection.partitions is None else sorted(selection.partitions),
         None if selection.request_ids is None else sorted(selection.request_ids),
         sorted(selection.labels.items()),
-        (order.look_back, order.look_ahead, order.diff, order.rows, order.traces),
+        (order.look_back, order.look_ahead, order.first_index, order.diff, order.rows, order.traces),
     ]
     return sha256(msgspec.json.encode(said)).hexdigest()
