@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from pipeline.core.canonical import canonical
 from pipeline.errors import UsageError
 from pipeline.ops.bench.load import Load
 from pipeline.ops.bench.load import send as fill
+from pipeline.ops.replay.openings import Opening, openings
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
+from pipeline.topics.selection import Selection
 from schemas.topics import Topic
 from tests.chunk import Document, chat, encoded, error
 from tests.integration.engine.harness import SECONDS, Seen, committed, running
@@ -227,3 +230,162 @@ def _named(topic: Topic, settings: Settings) -> Topic:
 def digest(record: Document) -> str:
     """That of a record that was changed by somebody who knows how records are made."""
     return sha256(canonical(record)).hexdigest()
+
+
+def test_records_go_to_another_topic_as_the_worker_sends_them(
+    billed: Billed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Key, partition, value and headers; once, also if it is sent again from the same directory; dry unless told."""
+    settings = billed.settings
+    topic = f"{settings.ledger}.copy"
+    mine = settings.model_copy(update={"record_topic": topic})
+    asyncio.run(create(client(settings), [_named(each, mine) for each in definitions(mine)]))
+    assert replay(settings, f"--to-topic={topic}", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["to_topic"] == {"topic": topic, "sent": 0}
+    assert asyncio.run(committed(settings, topic)) == []
+    work = tmp_path / "work"
+    broken = subprocess.run(
+        [sys.executable, "-c", SENDING, *arguments(settings), f"--to-topic={topic}", "--execute", f"--resume={work}"],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert broken.returncode == -signal.SIGKILL
+    assert 0 < len(asyncio.run(committed(settings, topic))) < len(billed.records)
+    assert replay(settings, f"--to-topic={topic}", "--execute", f"--resume={work}", "--json") == 0
+    told = json.loads(capfd.readouterr().out)
+    sent = asyncio.run(committed(settings, topic, at_least=len(billed.records)))
+    assert 0 < told["to_topic"]["sent"] < len(billed.records)
+    assert sorted(map(seen, sent)) == sorted(map(seen, billed.records))
+    assert not work.exists()
+
+
+SENDING = """
+import os, signal, sys
+from pipeline.cli.shell import main
+from pipeline.engine.transaction import Transactions
+from pipeline.ops.replay import delivery
+delivery.BATCH = 10
+commit = Transactions.commit
+async def dying(self, scope, parcels, **options):
+    receipts = await commit(self, scope, parcels, **options)
+    if parcels[0].partition == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return receipts
+Transactions.commit = dying
+main.main(["replay", *sys.argv[1:]])
+"""
+"""Dies behind the first transaction of the second partition, before anything can be noted."""
+
+
+def seen(record: Seen) -> tuple[Any, ...]:
+    """What a consumer sees of a record, without where it lies."""
+    return record.partition, record.key, record.value, record.headers
+
+
+def test_a_replay_never_sends_to_a_topic_of_its_ledger(billed: Billed) -> None:
+    """It would bill everything twice."""
+    for topic in (billed.settings.record_topic, billed.settings.chunk_topic):
+        with pytest.raises(UsageError, match="of this ledger"):
+            replay(billed.settings, f"--to-topic={topic}", "--execute")
+
+
+def test_rows_go_to_parquet_exactly(billed: Billed, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One row for each record, amounts to the last digit; labels choose, too."""
+    import duckdb  # noqa: PLC0415 (optional)
+
+    path = tmp_path / "it's.parquet"
+    assert replay(billed.settings, f"--parquet={path}", "--label=tenant=a", "--processes=1") == 0
+    capfd.readouterr()
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT request_id, revision, cost, start_timestamp FROM read_parquet($1)", [str(path)]
+        ).fetchall()
+    expected = [json.loads(record.value or b"{}") for record in billed.records]
+    mine = [record for record in expected if record["labels"].get("tenant") == "a"]
+    costs = {(r["request_id"], r["revision"]): (r["cost_details"] or {}).get("total") for r in mine}
+    assert {(row[0], row[1]): None if row[2] is None else row[2] for row in rows} == {
+        key: None if cost is None else Decimal(cost) for key, cost in costs.items()
+    }
+    assert all(row[3].isoformat() == "2026-01-01T00:00:00" for row in rows)
+
+
+def test_a_part_of_the_topic_gives_its_requests_and_lists_the_cut_ones(
+    billed: Billed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each record of a range by offset is one of the whole; what may have begun before is named, not emitted."""
+    out, cut = tmp_path / "records", tmp_path / "cut"
+    span = ["--from=20", "--to=60", "--partitions=0"]
+    assert replay(billed.settings, *span, f"--out={out}", f"--cut={cut}", "--json", "--processes=1") == 0
+    told = json.loads(capfd.readouterr().out)
+    whole = {record.value for record in billed.records}
+    made = out.read_bytes().splitlines()
+    firsts = {json.loads(record)["source"]["first_offset"] for record in made}
+    assert made
+    assert set(made) <= whole
+    assert all(20 <= first < 60 for first in firsts)
+    expected = [json.loads(value or b"{}")["source"] for value in whole]
+    expected_firsts = {s["first_offset"] for s in expected if s["partition"] == 0 and 20 <= s["first_offset"] < 60}
+    listed = {json.loads(line)["first_offset"] for line in cut.read_bytes().splitlines()}
+    assert firsts | listed >= expected_firsts
+    assert told["cut"] == len(listed)
+    assert told["partitions"][0]["from"] == 20
+
+
+def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(settings: Settings, ledger_topics: list[Topic]) -> None:
+    """A request that ended before, one that began after, and one in between: the last, as far as it had come."""
+    envelope: Any = {"request_id": "r-100", "labels": {"tenant": "a"}, **PRICED}
+    before = [*request(0), chat(0, "a", **envelope), chat(1, "b", usage=USAGE, **envelope)]
+    after = [*request(2), chat(2, "c", finish="stop", is_final=True, **envelope)]
+    asyncio.run(put(settings, settings.chunk_topic, rows_of(before)))
+    deadline = time.monotonic() + SECONDS
+    moment = int(time.time() * 1_000) + 1
+    while time.time() * 1_000 <= moment:
+        assert time.monotonic() < deadline
+    asyncio.run(put(settings, settings.chunk_topic, rows_of(after)))
+
+    async def told(selection: Selection) -> list[Opening]:
+        return [opening async for opening in openings(settings, moment, selection, lambda _: None)]
+
+    (found,) = asyncio.run(told(Selection()))
+    assert (found.request_id, found.labels, found.chunks, found.whole) == ("r-100", {"tenant": "a"}, 2, True)
+    assert (found.token_usage or {})["completion_tokens"] == 200
+    assert found.cost == Decimal("0.0045")
+    assert (found.closed_by, found.due) == ("expiry", found.last + settings.session_window)
+    assert found.first <= found.last < moment
+    assert asyncio.run(told(Selection(labels={"tenant": "b"}))) == []
+
+
+def test_a_killed_replay_goes_on_and_gives_the_same_file(
+    kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL after a checkpoint: from there it goes on, and no line is lost or doubled."""
+    settings = ledger_settings(kafka, topic_prefix, tmp_path / "data", partitions=4)
+    asyncio.run(create(client(settings), definitions(settings)))
+    asyncio.run(fill(client(settings), settings.chunk_topic, Load("replay", requests=6_000, chunks=20, open=400)))
+    whole, out, work = tmp_path / "whole", tmp_path / "out", tmp_path / "work"
+    command = [sys.executable, "-c", SMALL, *arguments(settings), f"--out={out}", f"--resume={work}", "--processes=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment) as process:
+        deadline = time.monotonic() + SECONDS
+        while not any(path.stat().st_size for path in work.glob("*/records.jsonl")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+    assert not out.exists()
+    subprocess.run(command, env=environment, check=True)
+    assert replay(settings, f"--out={whole}") == 0
+    assert whole.read_bytes() == out.read_bytes()
+    assert len(whole.read_bytes().splitlines()) == 6_000
+    assert not work.exists()
+
+
+SMALL = """
+import sys
+from pipeline.ops.replay import passage
+passage.CHECKPOINT_CHUNKS = 2_000
+if __name__ == "__main__":
+    from pipeline.cli.shell import main
+    main.main(["replay", *sys.argv[1:]])
+"""
+"""With checkpoints often enough to be killed between two."""
