@@ -103,17 +103,19 @@ async def _share(topics: Topics, order: Order, number: int) -> Share:
     written = await topics.written(topic, number)
     first, until = await topics.bounds(topic, number, selection.since, selection.until)
     first, until = min(first, end), min(until, end)
+    if first >= until:  # nothing can begin in it
+        return Share(number, first, first, first, first, whole=False, closable=False)
     begin, records = first, 0
     if first > log_begin:
         moment = await _moment(topics, order, number, first, end)
-        begin = await _offset(topics, topic, number, moment - order.look_back)
+        begin = min(first, await _offset(topics, topic, number, moment - order.look_back))
         if order.diff:
             records = await _offset(topics, order.settings.record_topic, number, moment - order.settings.clock_slack)
     return Share(
         partition=number,
-        begin=min(begin, first),
+        begin=begin,
         first=first,
-        until=max(first, until),
+        until=until,
         end=end,
         whole=begin == log_begin == 0,
         closable=written <= end,
