@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,7 +55,7 @@ def topics(draw: DrawFn) -> list[SourceRecord]:
         kind = draw(st.integers(0, 9)) if mine else 0
         index = len(mine) + draw(st.sampled_from([0, 0, 0, 1])) if mine else 0
         envelope: Any = {"request_id": name, "sent": now - START}
-        if kind == 9 or kind == 8:
+        if kind >= 8:
             document = draw(st.sampled_from(mine))[1]
         elif kind == 7:
             document = usage(index, **envelope)
@@ -169,3 +170,98 @@ def test_a_range_gives_the_records_of_the_whole_or_lists_them_as_cut(
 def first_of(record: bytes) -> int:
     """Offset of a record's first chunk."""
     return int(json.loads(record)["source"]["first_offset"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), topics())
+def test_a_passage_that_died_anywhere_goes_on_to_the_same_files(
+    spill: Wiped, data: st.DataObject, records: list[SourceRecord]
+) -> None:
+    """What lies in the files behind the last checkpoint is cut off and made again, from there, not from the start."""
+    now = records[-1].timestamp + 60_000
+    lives = data.draw(st.lists(st.integers(0, 6), max_size=3), "batches of each life")
+    with (
+        tempfile.TemporaryDirectory() as once,
+        tempfile.TemporaryDirectory() as often,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(module, "CHECKPOINT_CHUNKS", 3)
+        plain = Order(SETTINGS, Selection(), Path(once), now, shortest_look_back(SETTINGS.policy()), diff=True)
+        share = share_of(records, plain, 0, len(records))
+        run(plain, share, records, 2, spill)
+        order = replace(plain, work=Path(often))
+        for life in lives:
+            passage = Passage(order, share, spill, UNVALUED)
+            for _ in range(life):
+                if not passage.done:
+                    batch = [r for r in records if r.offset >= passage.position][:2]
+                    passage.take(batch, batch[-1].offset + 1)
+            noted = passage.position - passage.partition.pending
+            for file in passage.files.values():
+                file.close()
+            again = Passage(order, share, spill, UNVALUED)
+            assert again.position == noted
+            for file in again.files.values():
+                file.close()
+        run(order, share, records, 2, spill)
+        for name in (RECORDS, LEFT):
+            assert lines(order, name) == lines(plain, name)
+
+
+def test_memory_does_not_grow_with_what_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty megabytes of open requests: Python holds a checkpoint's worth of them, and the records are whole."""
+    monkeypatch.setattr(module, "CHECKPOINT_BYTES", 1 << 20)
+    text, requests, rounds = "x" * 4_000, 100, 100
+    order = Order(SETTINGS, Selection(), tmp_path, START + 10**9, shortest_look_back(SETTINGS.policy()))
+    share = Share(0, 0, 0, requests * rounds, requests * rounds, whole=True, closable=True)
+    tracemalloc.start()
+    try:
+        with passing(order, share) as passage:
+            for index in range(rounds):
+                chunks = [chat(index, text, request_id=f"r-{number}") for number in range(requests)]
+                batch = [
+                    SourceRecord(each["request_id"].encode(), encoded(each), index * requests + place, START)
+                    for place, each in enumerate(chunks)
+                ]
+                passage.take(batch, (index + 1) * requests)
+            assert sum(1 for _ in passage.unsettled()) == requests
+            assert tracemalloc.get_traced_memory()[1] < 12 << 20
+            passage.finish()
+    finally:
+        tracemalloc.stop()
+    made = [json.loads(line) for line in lines(order, RECORDS)]
+    assert {len(record["output_message"]["content"]) for record in made} == {rounds * len(text)}
+    assert len(made) == requests
+
+
+def test_only_the_requests_asked_for_are_folded_by_the_clock_of_all(tmp_path: Path) -> None:
+    """A request closes where it does in the whole, though the chunk that made time pass is not its own."""
+    mine, other = b"r-1", b"r-2"
+    records = [
+        SourceRecord(mine, encoded(chat(0, "a", request_id="r-1", sent=0)), 0, START),
+        SourceRecord(other, encoded(chat(0, "b", request_id="r-2", sent=9_000)), 1, START + 9_000),
+        SourceRecord(mine, encoded(chat(1, "c", request_id="r-1", sent=9_500)), 2, START + 8_000),
+    ]
+    order = Order(SETTINGS, Selection(request_ids=frozenset({"r-1"})), tmp_path, START + 10**9, 5_000)
+    run(order, share_of(records, order, 0, 3), records, 3)
+    expected = [record for record in whole(records, START + 10**8) if json.loads(record)["request_id"] == "r-1"]
+    assert lines(order, RECORDS) == expected
+    assert [json.loads(record)["closed_by"] for record in expected] == ["expiry", "late"]
+
+
+def test_a_look_ahead_that_ends_lists_what_is_still_open(tmp_path: Path) -> None:
+    """Never emitted as if it were whole; without a limit the same request is read to its end."""
+    records = [
+        SourceRecord(
+            b"r-1", encoded(chat(index, "a", request_id="r-1", sent=3_000 * index)), index, START + 3_000 * index
+        )
+        for index in range(5)
+    ]
+    order = Order(SETTINGS, Selection(), tmp_path / "limited", START + 10**9, 5_000, look_ahead=4_000)
+    run(order, share_of(records, order, 0, 1), records, 2)
+    assert lines(order, RECORDS) == []
+    (left,) = map(json.loads, lines(order, LEFT))
+    assert (left["request_id"], left["why"]) == ("r-1", module.AFTER)
+    order = replace(order, work=tmp_path / "free", look_ahead=None)
+    run(order, share_of(records, order, 0, 1), records, 2)
+    assert [json.loads(line)["chunk_count"] for line in lines(order, RECORDS)] == [5]
