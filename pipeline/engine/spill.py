@@ -1,7 +1,7 @@
 """Rows of an offline fold on disk, so that its memory does not grow with what is open.
 
-Owns the key under which a fold notes how far it and its output are: rows and note change together, and survive the death
-of the process. Imports the database and the core's snapshot.
+Owns the key under which a fold notes how far it and its output are: rows and note change together, and survive the
+death of the process. Imports the database and the core's snapshot.
 """
 
 from __future__ import annotations

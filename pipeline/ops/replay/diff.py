@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.ops.replay.facts import UNREADABLE, Facts, Name, facts_of
-from pipeline.ops.replay.passage import Kept, Passage
+from pipeline.ops.replay.passage import JUST_NOW, Kept, Passage
 from pipeline.ops.replay.verdict import Kind, Verdict, compared, verdict
 from pipeline.ops.replay.window import Part
 
@@ -196,6 +196,7 @@ class Diff:
 
     @staticmethod
     def _absent(kept: Kept, committed: int | None) -> Finding:
-        if kept.decided is None or committed is None or committed >= kept.decided:
-            return Finding.MISSING
-        return Finding.PENDING
+        if kept.decided == JUST_NOW:
+            return Finding.PENDING
+        passed = kept.decided is None or committed is None or committed >= kept.decided
+        return Finding.MISSING if passed else Finding.PENDING

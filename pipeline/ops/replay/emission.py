@@ -2,15 +2,16 @@
 
 A correction is made, guarded and sent by `pipeline.ops.correction`, as those of `reprice` are: its order of work is
 part of the promise. A record that is missing is sent as the worker would have sent it, under the same record_id, and
-only if the worker has passed what closed it: until then it may still come. What is extra or double has no chunks to be
-corrected by, and stays. Imports corrections and the replay's files.
+only if the worker has passed what closed it: until then it may still come. Left alone: records of other settings or
+prices, which are right by theirs (`reprice` is for the latter), and what is extra or double, for which no chunks speak.
+Imports corrections and the replay's files.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -22,14 +23,17 @@ from pipeline.core.revision import headers
 from pipeline.core.rows import Outgoing
 from pipeline.ops.correction import (
     Correction,
+    Doubt,
     Guard,
     Latest,
     Sender,
     Standing,
+    Stored,
     altered,
     amended,
     correcting,
     latest_of,
+    restless,
     standings,
     stored_of,
 )
@@ -42,14 +46,16 @@ from pipeline.topics.bound import Bound
 from pipeline.topics.reader import Progress, Topics, reading
 from pipeline.topics.selection import Selection
 
-AT_ONCE: Final = 5_000
-"""Corrections made before they are sent."""
-
 NOT_PASSED: Final = "missing, but the worker may still send it"
 OVERTAKEN: Final = "missing, but a later revision of it is there"
 REUSED: Final = "the id is that of a later request by now"
 
-_CORRECTED: Final = (Finding.DIFFERENT, Finding.CONFIG, Finding.PRICE)
+_LEFT: Final = {
+    Finding.CONFIG: "made under other settings: replay with those of the worker",
+    Finding.PRICE: "prices from elsewhere: `streamledger reprice` is for them",
+    Finding.EXTRA: "extra: no chunks speak for it",
+    Finding.DOUBLE: "double: its record_id says that it is one",
+}
 
 
 @dataclass
@@ -81,12 +87,12 @@ async def emit(replayed: Replayed, progress: Progress, *, execute: bool) -> Emit
         standing = await standings(topics, settings, numbers)
         for outcome in replayed.outcomes:
             work = _Partition(replayed, outcome.share, emitted)
-            batch: list[Correction] = []
-            async for correction in work.corrections(topics, standing[outcome.share.partition]):
-                batch.append(correction)
-                if len(batch) == AT_ONCE:
-                    await _send(sender, batch)
-            await _send(sender, batch)
+            async with aclosing(work.corrections(topics, standing[outcome.share.partition])) as corrections:
+                async for correction in corrections:
+                    if sender is not None:
+                        await sender.add(correction)
+        if sender is not None:
+            await sender.flush()
     return emitted
 
 
@@ -100,12 +106,6 @@ async def _sender(settings: Settings, *, execute: bool) -> AsyncIterator[Sender 
         yield sender
 
 
-async def _send(sender: Sender | None, batch: list[Correction]) -> None:
-    if sender is not None:
-        await sender.send(batch)
-    batch.clear()
-
-
 class _Partition:
     """One partition's differences."""
 
@@ -114,16 +114,10 @@ class _Partition:
         self._folder = replayed.order.work / f"{share.partition:04d}"
         self._guard = Guard(self._order.settings.policy(), self._order.settings.clock_slack, self._order.now)
 
-    async def corrections(self, topics: Topics, standing: Standing) -> AsyncIterator[Correction]:
-        """What is to be sent, in the order of the files of differences and of the record topic."""
+    async def corrections(self, topics: Topics, standing: Standing) -> AsyncGenerator[Correction, None]:
+        """What is to be sent: what is missing, what is clear at once, then what the chunks have to tell."""
         settings, number = self._order.settings, self._share.partition
-        wanted: dict[str, Difference] = {}
-        missing: list[Difference] = []
-        for difference in differences(self._folder):
-            if difference.kind in _CORRECTED:
-                wanted[difference.request_id] = difference
-            elif difference.kind == Finding.MISSING:
-                missing.append(difference)
+        wanted, missing = self._sorted()
         if not wanted and not missing:
             return
         ids = frozenset(wanted) | {difference.request_id for difference in missing}
@@ -132,31 +126,54 @@ class _Partition:
         for record in self._missing(missing, index.requests):
             yield Correction(number, record)
         chosen = {request_id: latest for request_id, latest in index.requests.items() if request_id in wanted}
-        async for stored in stored_of(topics, settings, number, chosen):
-            amendment = self._amended(
-                stored.record, wanted[stored.record["request_id"]], stored.latest, standing, stored.traceparent
-            )
-            if amendment is not None:
-                yield Correction(number, amendment)
+        doubts: dict[str, Doubt] = {}
+        async with aclosing(stored_of(topics, settings, number, chosen)) as records:
+            async for stored in records:
+                difference = wanted[stored.record["request_id"]]
+                judged = self._guard.judge(self._rebuilt(difference), stored.latest.appended, standing)
+                if isinstance(judged, Doubt):
+                    doubts[difference.request_id] = judged
+                elif found := self._amended(stored, difference, judged and judged.reason):
+                    yield Correction(number, found)
+        waiting = await restless(topics, settings, number, doubts)
+        async with aclosing(stored_of(topics, settings, number, {name: chosen[name] for name in doubts})) as records:
+            async for stored in records:
+                difference = wanted[stored.record["request_id"]]
+                if found := self._amended(stored, difference, waiting.get(difference.request_id)):
+                    yield Correction(number, found)
 
-    def _amended(
-        self, old: dict[str, Any], difference: Difference, latest: Latest, standing: Standing, traceparent: str | None
-    ) -> Outgoing | None:
-        settings, held = self._order.settings, self._emitted.held
-        wrong = altered(old, settings.ledger)
-        if wrong not in (None, ALTERED):  # an altered one is replaced as a whole
-            held[wrong] += 1
+    def _sorted(self) -> tuple[dict[str, Difference], list[Difference]]:
+        """Requests to be corrected, and records that are missing; the others are counted as left alone."""
+        wanted: dict[str, Difference] = {}
+        missing: list[Difference] = []
+        for difference in differences(self._folder):
+            kind = Finding(difference.kind)
+            if kind is Finding.DIFFERENT:
+                wanted[difference.request_id] = difference
+            elif kind is Finding.MISSING:
+                missing.append(difference)
+            elif kind in _LEFT:
+                self._emitted.held[_LEFT[kind]] += 1
+        return wanted, missing
+
+    def _rebuilt(self, difference: Difference) -> dict[str, Any]:
+        """What the latest record of a request should say; the worker, too, goes by this, not by what was changed."""
+        value = _slice(self._folder / f"{RECORDS}.jsonl", difference.last, difference.last_length)
+        record: dict[str, Any] = msgspec.json.decode(value)
+        return record
+
+    def _amended(self, stored: Stored, difference: Difference, waits: str | None) -> Outgoing | None:
+        """The correction of a record; what stands against it is counted."""
+        settings, old, new = self._order.settings, stored.record, self._rebuilt(difference)
+        why = altered(old, settings.ledger)
+        if why in (None, ALTERED):  # an altered one is replaced as a whole, so nothing of it is passed on
+            why = REUSED if old["source"]["first_offset"] != difference.first_offset else waits
+        if why is not None:
+            self._emitted.held[why] += 1
             return None
-        if old["source"]["first_offset"] != difference.first_offset:
-            held[REUSED] += 1
-            return None
-        waits = self._guard.held(old, latest.appended, standing)
-        if waits is not None:
-            held[waits.reason] += 1
-            return None
-        new = msgspec.json.decode(_slice(self._folder / f"{RECORDS}.jsonl", difference.last, difference.last_length))
-        limit = settings.policy().max_record_bytes
-        amendment = amended(old, new, ledger=settings.ledger, limit=limit, traceparent=traceparent)
+        amendment = amended(
+            old, new, ledger=settings.ledger, limit=settings.max_record_bytes, traceparent=stored.traceparent
+        )
         if amendment is not None:
             self._emitted.revisions += 1
             self._emitted.cost += _cost(new) - _cost(old)

@@ -76,8 +76,8 @@ class Order:
 
     @property
     def due(self) -> int:
-        """Append time in ms up to which deadlines have passed by the clock; of a diff, for the worker, too."""
-        return self.now - self.settings.clock_slack - (LATENCY if self.diff else 0)
+        """Append time in ms up to which deadlines have passed by the clock."""
+        return self.now - self.settings.clock_slack
 
 
 def shortest_look_back(policy: Policy) -> int:

@@ -19,7 +19,7 @@ from pipeline.core.valuation import Valuation
 from pipeline.engine.config import MIB
 from pipeline.engine.spill import Spill
 from pipeline.ops.replay.facts import Facts, Name, facts_of
-from pipeline.ops.replay.order import Order, Share
+from pipeline.ops.replay.order import LATENCY, Order, Share
 from pipeline.ops.replay.part import Part as File
 from pipeline.ops.replay.window import Part, Window
 from pipeline.sinks.row import COLUMNS, row_of
@@ -34,6 +34,9 @@ LOOK_CHUNKS: Final = 20_000
 OPEN: Final = "open"
 AFTER: Final = "was still open where reading ended"
 """Why a request has no record: of one at the end of the topic, and of one at the end of the look-ahead."""
+
+JUST_NOW: Final = -1
+"""In the place of an offset."""
 
 RECORDS, TRACES, ROWS, LEFT = "records", "traces", "rows", "left"
 """Files of a partition: records, their `traceparent`s line by line, rows of COLUMNS, and requests without a record."""
@@ -89,7 +92,8 @@ class Kept(msgspec.Struct, array_like=True):
     Attributes:
         number: which of them it is.
         at, length: bytes.
-        decided: offset of the chunk topic by which a worker has closed its request; None: the clock has.
+        decided: offset of the chunk topic by which a worker has closed its request; None: the clock has; JUST_NOW: so
+            lately that a worker may not have written it yet.
         trace: its header `traceparent`.
     """
 
@@ -307,8 +311,9 @@ class Passage:
             return
         at_end = self.position >= self.share.end
         if at_end and self.share.closable:
-            while self.partition.expire(self.order.due):
-                self._drain(None)
+            for due, decided in ((self.order.due - LATENCY, None), (self.order.due, JUST_NOW)):
+                while self.partition.expire(due):
+                    self._drain(decided)
         wanted = self.order.selection.request_ids
         for head in self.partition.heads():
             part = self.window.part(head.first_offset)
