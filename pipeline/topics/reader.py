@@ -24,6 +24,8 @@ POLL_MS: Final = 200
 STALL_SECONDS: Final = 30.0
 """Longest wait for records that are known to be there: covers the election of a new leader."""
 FETCH_BYTES: Final = 8 << 20
+BATCH_RECORDS: Final = 10_000
+"""Records taken at once: a fetch may hold ten times its bytes once it is unpacked."""
 
 
 Kind = Literal["whole", "lean", "uncommitted"]
@@ -165,7 +167,7 @@ class Topics:
             while position < end:
                 if kind == "lean":
                     lean(consumer, place.topic)
-                records = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, ())
+                records = (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).get(place, ())
                 now = await consumer.position(place)
                 if now > position:
                     position, moved = now, loop.time()

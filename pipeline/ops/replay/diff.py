@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.ops.replay.facts import UNREADABLE, Facts, Name, facts_of
-from pipeline.ops.replay.passage import JUST_NOW, Kept, Passage
+from pipeline.ops.replay.note import JUST_NOW, Kept
+from pipeline.ops.replay.passage import Passage
 from pipeline.ops.replay.verdict import Kind, Verdict, compared, verdict
 from pipeline.ops.replay.window import Part
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from pipeline.ops.replay.crew import run
 from pipeline.ops.replay.job import DIFFERENCES, Outcome
+from pipeline.ops.replay.note import LEFT, RECORDS, ROWS, TRACES
 from pipeline.ops.replay.order import Order, Share, shares
-from pipeline.ops.replay.passage import LEFT, RECORDS, ROWS, TRACES
 from pipeline.ops.replay.plan import load, save
 from pipeline.topics.reader import Progress, reading
 

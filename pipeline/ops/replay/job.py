@@ -18,9 +18,10 @@ from pipeline.engine.database import Memory
 from pipeline.engine.spill import Spill
 from pipeline.errors import OurFault
 from pipeline.ops.replay.diff import LISTED, Diff, Difference, Finding
+from pipeline.ops.replay.note import Counts
 from pipeline.ops.replay.order import Order, Share
 from pipeline.ops.replay.part import Part
-from pipeline.ops.replay.passage import Counts, Passage
+from pipeline.ops.replay.passage import Passage
 from pipeline.topics.group import group_of
 from pipeline.topics.reader import Topics, reading
 

@@ -19,8 +19,9 @@ import msgspec
 
 from pipeline.core.head import Head
 from pipeline.engine.spill import Spill, memory
+from pipeline.ops.replay.observed import Observed
 from pipeline.ops.replay.order import Share, shortest_look_back
-from pipeline.ops.replay.passage import CHECKPOINT_BYTES, CHECKPOINT_CHUNKS, Observed
+from pipeline.ops.replay.passage import CHECKPOINT_BYTES, CHECKPOINT_CHUNKS
 from pipeline.ops.replay.window import Part, Window
 from pipeline.pricing import valuation
 from pipeline.settings import Settings
@@ -81,9 +82,9 @@ async def openings(settings: Settings, at: int, selection: Selection, progress: 
     """
     with tempfile.TemporaryDirectory(prefix="streamledger-open-") as folder:
         async with reading(settings, progress) as topics:
-            count = topics.partitions(settings.chunk_topic)
+            count, budget = topics.partitions(settings.chunk_topic), memory()
             for number in selection.numbers(count, settings.chunk_topic):
-                spill = Spill(Path(folder) / str(number), memory())
+                spill = Spill(Path(folder) / str(number), budget)
                 try:
                     partition, window = await _folded(topics, settings, (number, at), spill)
                     for opening in _open(partition, window):

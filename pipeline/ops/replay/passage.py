@@ -13,12 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.head import Head
-from pipeline.core.partition import Partition
 from pipeline.core.rows import Outgoing, SourceRecord
 from pipeline.core.valuation import Valuation
 from pipeline.engine.config import MIB
 from pipeline.engine.spill import Spill
 from pipeline.ops.replay.facts import Facts, Name, facts_of
+from pipeline.ops.replay.note import JUST_NOW, LEFT, RECORDS, ROWS, TRACES, Kept, Note
+from pipeline.ops.replay.observed import Observed
 from pipeline.ops.replay.order import LATENCY, Order, Share
 from pipeline.ops.replay.part import Part as File
 from pipeline.ops.replay.window import Part, Window
@@ -35,94 +36,10 @@ OPEN: Final = "open"
 AFTER: Final = "was still open where reading ended"
 """Why a request has no record: of one at the end of the topic, and of one at the end of the look-ahead."""
 
-JUST_NOW: Final = -1
-"""In the place of an offset."""
-
-RECORDS, TRACES, ROWS, LEFT = "records", "traces", "rows", "left"
-"""Files of a partition: records, their `traceparent`s line by line, rows of COLUMNS, and requests without a record."""
-
 _DOUBTED: Final = b"q"
 _KEPT: Final = b"r"
 _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 _NAMES: Final = [column.name for column in COLUMNS]
-
-
-class Counts(msgspec.Struct):
-    """What a passage did so far.
-
-    Attributes:
-        chunks: read, of whatever request.
-        records: kept; `revisions` of them are revisions.
-        cut, open: requests listed without a record.
-        dead: chunks of the range that were refused, by reason.
-    """
-
-    chunks: int = 0
-    records: int = 0
-    revisions: int = 0
-    cut: int = 0
-    open: int = 0
-    dead: dict[str, int] = {}
-
-
-class Note(msgspec.Struct):
-    """A passage at a checkpoint, beside the rows of its fold.
-
-    Attributes:
-        counts: so far.
-        lengths: of the files.
-        opened, known: of the window.
-        limit: append time in ms at which the look-ahead ends; None before the end of the range.
-        settled: append time in ms from which on no record so far can be revised any more.
-        finished: nothing is left to do.
-    """
-
-    counts: Counts = msgspec.field(default_factory=Counts)
-    lengths: dict[str, int] = {}
-    opened: int | None = None
-    known: int | None = None
-    limit: int | None = None
-    settled: int = 0
-    finished: bool = False
-
-
-class Kept(msgspec.Struct, array_like=True):
-    """Where a record lies in the file of records.
-
-    Attributes:
-        number: which of them it is.
-        at, length: bytes.
-        decided: offset of the chunk topic by which a worker has closed its request; None: the clock has; JUST_NOW: so
-            lately that a worker may not have written it yet.
-        trace: its header `traceparent`.
-    """
-
-    number: int
-    at: int
-    length: int
-    decided: int | None
-    trace: str | None
-
-
-class Observed(Partition):
-    """The working set, with an eye on how requests began: their heads go when their records are made.
-
-    Attributes:
-        headless: ids of requests that closed without showing their first chunk; taken away by who reads the output.
-    """
-
-    def __init__(self, *args: Any, window: Window, **kwargs: Any) -> None:
-        """As the core's; `window` knows what a beginning is."""
-        super().__init__(*args, **kwargs)
-        self._window = window
-        self.headless: set[str] = set()
-
-    def finalize(self, request_id: str) -> None:
-        """As the core's, which calls it, too, when a chunk comes that is late for a request just closed."""
-        head = self.closing.get(request_id)
-        if head is not None and not head.revision and not self._window.begins(head):
-            self.headless.add(request_id)
-        super().finalize(request_id)
 
 
 class Passage:

@@ -13,8 +13,9 @@ from pipeline.core.rows import SourceRecord
 from pipeline.core.valuation import UNVALUED
 from pipeline.engine.spill import Spill, memory
 from pipeline.ops.replay.diff import Diff, Difference
+from pipeline.ops.replay.note import RECORDS
 from pipeline.ops.replay.order import Order, Share
-from pipeline.ops.replay.passage import RECORDS, Passage
+from pipeline.ops.replay.passage import Passage
 from pipeline.settings import Settings
 from pipeline.topics.selection import Selection
 from tests.chunk import SENT, Document, chat, encoded

@@ -21,8 +21,9 @@ from pipeline.core.rows import MemoryRows, SourceRecord
 from pipeline.core.valuation import UNVALUED
 from pipeline.engine.spill import Spill, memory
 from pipeline.ops.replay import passage as module
+from pipeline.ops.replay.note import LEFT, RECORDS
 from pipeline.ops.replay.order import Order, Share, shortest_look_back
-from pipeline.ops.replay.passage import LEFT, RECORDS, Passage
+from pipeline.ops.replay.passage import Passage
 from pipeline.settings import Settings
 from pipeline.topics.selection import Selection
 from tests.chunk import SENT, chat, encoded, marker, usage
