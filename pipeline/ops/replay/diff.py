@@ -178,7 +178,9 @@ class Diff:
                 finding = Finding(_CODES[code - 1]) if code else self._absent(kept, committed)
                 self.counts[finding] += 1
                 if finding in LISTED:
-                    yield self._difference(finding, name, kept, last)
+                    difference = self._difference(finding, name, kept, last)
+                    difference.passed = committed is not None and kept.decided is not None
+                    yield difference
 
     def _difference(self, finding: Finding, name: Name, kept: Kept, last: Kept) -> Difference:
         return Difference(
@@ -187,7 +189,6 @@ class Diff:
             *name,
             fields=self._fields.get(kept.number, ()),
             record=self._where[kept.number],
-            passed=kept.decided is not None,
             at=kept.at,
             length=kept.length,
             last=last.at,

@@ -48,6 +48,7 @@ from pipeline.topics.selection import Selection
 
 NOT_PASSED: Final = "missing, but the worker may still send it"
 OVERTAKEN: Final = "missing, but a later revision of it is there"
+LATER: Final = "chunks are in it that came after what was replayed"
 REUSED: Final = "the id is that of a later request by now"
 
 _LEFT: Final = {
@@ -167,7 +168,7 @@ class _Partition:
         settings, old, new = self._order.settings, stored.record, self._rebuilt(difference)
         why = altered(old, settings.ledger)
         if why in (None, ALTERED):  # an altered one is replaced as a whole, so nothing of it is passed on
-            why = REUSED if old["source"]["first_offset"] != difference.first_offset else waits
+            why = waits or _elsewhere(old["source"], new["source"])
         if why is not None:
             self._emitted.held[why] += 1
             return None
@@ -193,6 +194,13 @@ class _Partition:
                 self._emitted.missing += 1
                 self._emitted.cost += _cost(record if not difference.revision else record["delta"])
                 yield Outgoing(difference.request_id.encode(), value, headers(record, difference.trace))
+
+
+def _elsewhere(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Why the replay can't speak for a record: it is of another request, or of more chunks."""
+    if old["first_offset"] != new["first_offset"]:
+        return REUSED
+    return LATER if old["last_offset"] > new["last_offset"] else None
 
 
 def differences(folder: Path) -> Iterator[Difference]:

@@ -197,7 +197,8 @@ class Passage:
         counts.records += 1
         counts.revisions += facts.revision > 0
         policy = self._policy
-        if policy.late_policy == "revise" and not (facts.closed_by == "final" and facts.complete):
+        revisable = policy.late_policy == "revise" and not (facts.closed_by == "final" and facts.complete)
+        if revisable and not facts.revision:  # the window counts from the first close
             self.note.settled = max(
                 self.note.settled, self.partition.clock + policy.revise_window + policy.finish_grace
             )

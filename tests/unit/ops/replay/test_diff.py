@@ -68,6 +68,8 @@ def test_what_the_worker_has_not_come_to_is_no_loss(tmp_path: Path) -> None:
     counts, found, _ = compared(tmp_path / "c", chunks, [], committed=3, now=60)
     assert counts == {"missing": 3}
     assert found[-1].passed is False
+    counts, found, _ = compared(tmp_path / "d", chunks, [], committed=None, now=60)
+    assert (counts, {each.passed for each in found}) == ({"missing": 3}, {False})
 
 
 def test_records_of_requests_that_are_open_are_not_judged(tmp_path: Path) -> None:
