@@ -19,11 +19,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from pipeline.cli.shell import main
 from pipeline.core.canonical import canonical
 from pipeline.errors import UsageError
-from pipeline.ops.bench.load import Load
-from pipeline.ops.bench.load import send as fill
 from pipeline.ops.replay.openings import Opening, openings
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
@@ -31,24 +28,12 @@ from pipeline.topics.selection import Selection
 from schemas.topics import Topic
 from tests.chunk import Document, chat, encoded, error
 from tests.integration.engine.harness import SECONDS, Seen, committed, running
+from tests.integration.replaying import arguments, replay
 from tests.kafka import ledger_settings
 
 ROOT = Path(__file__).parents[2]
-TOLD = ("bootstrap_servers", "ledger", "chunk_topic", "record_topic", "session_window", "finish_grace", "clock_slack")
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 200, "total_tokens": 1_200}
 PRICED: Any = {"provider": "openai", "model": "gpt-4o"}
-
-
-def arguments(settings: Settings) -> list[str]:
-    """Settings as flags of a command."""
-    told = {name: getattr(settings, name) for name in TOLD}
-    return [f"--{name.replace('_', '-')}={value}{'ms' * isinstance(value, int)}" for name, value in told.items()]
-
-
-def replay(settings: Settings, *options: str) -> int:
-    """The exit code of the command."""
-    code: int = main.main(["replay", *arguments(settings), *options], standalone_mode=False)
-    return code
 
 
 def diff(settings: Settings, capfd: pytest.CaptureFixture[str], *options: str) -> tuple[int, Document]:
@@ -261,7 +246,6 @@ def test_records_go_to_another_topic_as_the_worker_sends_them(
 
 SENDING = """
 import os, signal, sys
-from pipeline.cli.shell import main
 from pipeline.engine.transaction import Transactions
 from pipeline.ops.replay import delivery
 delivery.BATCH = 10
@@ -354,61 +338,3 @@ def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(settings: Settin
     assert (found.closed_by, found.due) == ("expiry", found.last + settings.session_window)
     assert found.first <= found.last < moment
     assert asyncio.run(told(Selection(labels={"tenant": "b"}))) == []
-
-
-def test_a_killed_replay_goes_on_and_gives_the_same_file(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    """SIGKILL after a checkpoint: from there it goes on, and no line is lost or doubled; Ctrl-C leaves nothing."""
-    settings = ledger_settings(kafka, topic_prefix, tmp_path / "data", partitions=4)
-    asyncio.run(create(client(settings), definitions(settings)))
-    asyncio.run(fill(client(settings), settings.chunk_topic, Load("replay", requests=2_000, chunks=15, open=200)))
-    whole, out, work, temporary = (tmp_path / name for name in ("whole", "out", "work", "temporary"))
-    temporary.mkdir()
-    program = tmp_path / "small.py"
-    program.write_text(SMALL)
-    command = [sys.executable, str(program), *arguments(settings), f"--out={out}", "--processes=2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        until_written(process, temporary)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(SECONDS) == 130
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
-    assert children
-    deadline = time.monotonic() + SECONDS
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert not out.exists()
-    assert list(temporary.iterdir()) == []
-
-    command.append(f"--resume={work}")
-    with subprocess.Popen(command, env=environment) as process:
-        until_written(process, work)
-        process.kill()
-    assert not out.exists()
-    subprocess.run(command, env=environment, check=True)
-    assert replay(settings, f"--out={whole}") == 0
-    assert whole.read_bytes() == out.read_bytes()
-    assert len(whole.read_bytes().splitlines()) == 2_000
-    assert not work.exists()
-
-
-def until_written(process: subprocess.Popen[bytes], work: Path) -> None:
-    """Returns when a checkpoint has put records into a file somewhere in the directory."""
-    deadline = time.monotonic() + SECONDS
-    while not any(path.stat().st_size for path in work.rglob("records.jsonl")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-SMALL = """
-import sys
-from pipeline.ops.replay import passage
-passage.CHECKPOINT_CHUNKS = 1_000
-if __name__ == "__main__":
-    from pipeline.cli.shell import main
-    main.main(["replay", *sys.argv[1:]])
-"""
-"""With checkpoints often enough to be killed between two; a file, so that its processes run it too."""
