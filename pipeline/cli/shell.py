@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "chunks": "Turn a provider's recorded stream into chunk JSON lines.",
     "fold": "Fold chunk JSON lines into records, without a broker.",
     "explain": "Show how each number of a record arose, chunk by chunk, and whether its chunks give it again.",
+    "replay": "Fold a range of the chunk topic again: to a file, a topic, or compared with the records.",
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "usage": "Show usage and cost of a database of records, by day, model, label and more.",

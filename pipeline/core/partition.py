@@ -8,7 +8,8 @@ in which exactly the records below `position` were folded.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from pipeline.core.admission import NEW, Verdict, admit, close, close_due
@@ -76,8 +77,7 @@ class Partition:
         self._closed = Closed(
             rows, retention=policy.marker_retention, revise_window=policy.revise_window, grace=policy.finish_grace
         )
-        self._open: dict[bytes, Head] = {}
-        self._gathering: dict[bytes, Head] = {}
+        self._open, self._gathering = dict[bytes, Head](), dict[bytes, Head]()
         self._deadlines: list[tuple[int, bytes]] = []
         self._records: list[Outgoing] = []
         self._dead: list[DeadLetter] = []
@@ -88,6 +88,10 @@ class Partition:
     def open_count(self) -> int:
         """Open requests."""
         return len(self._open)
+
+    def heads(self) -> Iterator[Head]:
+        """Open requests, then closed ones whose late chunks gather for a revision; not to be changed."""
+        return chain(self._open.values(), self._gathering.values())
 
     @property
     def waiting(self) -> int:
@@ -187,8 +191,7 @@ class Partition:
             self._refuse(record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id")
             return
         for heads in (self._open, self._gathering):
-            head = heads.get(key)
-            if head is not None and now >= head.due:
+            if (head := heads.get(key)) is not None and now >= head.due:
                 close_due(head, self.policy)
                 self._freeze(head, closed)
         head = self._open.get(key)
@@ -230,9 +233,8 @@ class Partition:
             self._refuse(record, fate.value, detail)
 
     def _refuse(self, record: Incoming, reason: str, detail: str) -> None:
-        self._dead.append(
-            DeadLetter(reason, detail, record.key, record.value, record.headers, record.offset, record.timestamp)
-        )
+        whole = record.key, record.value, record.headers, record.offset, record.timestamp
+        self._dead.append(DeadLetter(reason, detail, *whole))
 
     def _quarantine(self, record: Incoming, bug: Exception, closed: list[str]) -> None:
         """An exception while a chunk was taken: the chunk is refused, its open request closed as an error."""
@@ -280,8 +282,7 @@ class Partition:
         closed: list[str] = []
         for heads in (self._open, self._gathering):
             for key in [request_id.encode()] if request_id is not None else list(heads):
-                head = heads.get(key)
-                if head is not None:
+                if (head := heads.get(key)) is not None:
                     close_due(head, self.policy)
                     self._freeze(head, closed)
         return closed
@@ -366,8 +367,7 @@ class Partition:
 
     def take_output(self) -> tuple[list[Outgoing], list[DeadLetter]]:
         """Records and dead letters since the last snapshot, for folds that send nothing."""
-        taken = self._records, self._dead
-        self._records, self._dead = [], []
+        taken, self._records, self._dead = (self._records, self._dead), [], []
         return taken
 
     def load(self) -> None:

@@ -14,11 +14,11 @@ from faust.app.base import BootStrategy
 from faust.types import TP
 
 from pipeline.engine.config import Config
+from pipeline.engine.database import Memory
 from pipeline.engine.delivery import BatchConsumer, BatchTransport
 from pipeline.engine.engine import CloseSignal, Engine
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.preflight import Cluster
-from pipeline.engine.store import Memory
 from pipeline.engine.table import EngineTables, RequestTable
 
 TABLE: Final = "requests"

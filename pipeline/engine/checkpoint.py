@@ -18,8 +18,8 @@ from pipeline.core.partition import Partition
 from pipeline.core.rows import Snapshot
 from pipeline.core.segment import FORMAT, pack_markers
 from pipeline.engine.config import Config
+from pipeline.engine.database import Database, Meta
 from pipeline.engine.failpoint import failpoint
-from pipeline.engine.store import Database, Meta
 from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.errors import BrokerFault, StateLost
 

@@ -22,7 +22,7 @@ from pipeline.engine.config import MIB
 from pipeline.engine.loop import loop_factory
 from pipeline.engine.membership import OUTSIDE, Place, place_of
 from pipeline.engine.noise import LIBRARY
-from pipeline.engine.records import LeanFetches
+from pipeline.engine.records import lean
 
 if TYPE_CHECKING:
     from pipeline.engine.app import EngineApp
@@ -145,8 +145,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         returns what it took without another await, and on its `_records`.
         """
         source, fetcher = self.app.engine.config.source, consumer._fetcher
-        if not isinstance(fetcher._records, LeanFetches):
-            fetcher._records = LeanFetches(source, fetcher._records)
+        lean(consumer, source)
         fetched: dict[TP, Any] = dict(
             await super()._fetch_records(consumer, active_partitions, timeout, max_records),
         )

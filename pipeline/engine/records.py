@@ -79,14 +79,22 @@ class LeanFetches(OrderedDict[TopicPartition, Any]):
 
     def __init__(self, topic: str, waiting: OrderedDict[TopicPartition, Any]) -> None:
         """Take over what is waiting."""
-        self._topic = topic
+        self.topic = topic
         super().__init__()
         self.update(waiting)
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         """Keep a result or an error."""
-        if tp.topic == self._topic and isinstance(result, FetchResult):
+        if tp.topic == self.topic and isinstance(result, FetchResult):
             fetched = result._partition_records
             if isinstance(fetched, PartitionRecords):
                 result._partition_records = LeanRecords(fetched)
         super().__setitem__(tp, result)
+
+
+def lean(consumer: Any, topic: str) -> None:
+    """Let a consumer of aiokafka hand out a topic's records lean from the next fetch on; idempotent."""
+    fetcher = consumer._fetcher
+    if not isinstance(fetcher._records, LeanFetches):
+        fetcher._records = LeanFetches(topic, fetcher._records)
+    fetcher._records.topic = topic

@@ -22,10 +22,11 @@ from aiokafka.structs import TopicPartition
 from pipeline.core.partition import Partition
 from pipeline.core.segment import CHECKPOINT_KEY, FORMAT, unpack_checkpoint, unpack_markers
 from pipeline.engine.config import MIB, Config
+from pipeline.engine.database import Database, Meta
 from pipeline.engine.failpoint import failpoint
 from pipeline.engine.origin import EARLIEST
 from pipeline.engine.preflight import Cluster
-from pipeline.engine.store import Database, Meta, RequestStore
+from pipeline.engine.store import RequestStore
 from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.engine.trust import Bounds, Start, start_of
 from pipeline.errors import BrokerFault, InvariantBroken, StateLost

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pipeline.core.segment import FORMAT
-from pipeline.engine.store import Meta
+from pipeline.engine.database import Meta
 
 
 class Bounds(NamedTuple):

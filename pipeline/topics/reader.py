@@ -1,19 +1,20 @@
 """Ranges of a topic's partition, read_committed and without a group, with a deadline for what must be there.
 
-Owns the consumer. Imports aiokafka, settings and errors.
+Owns the consumers. Imports aiokafka, the engine's lean records, settings and errors.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from pipeline.engine.records import lean
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import describe
@@ -23,8 +24,12 @@ POLL_MS: Final = 200
 STALL_SECONDS: Final = 30.0
 """Longest wait for records that are known to be there: covers the election of a new leader."""
 FETCH_BYTES: Final = 8 << 20
-COMMITTED: Final = "read_committed"
-UNCOMMITTED: Final = "read_uncommitted"
+BATCH_RECORDS: Final = 10_000
+"""Records taken at once: a fetch may hold ten times its bytes once it is unpacked."""
+
+
+Kind = Literal["whole", "lean", "uncommitted"]
+"""Of a consumer: records as aiokafka makes them; lean ones; one that sees open transactions, to ask for ends."""
 
 
 class Seen(NamedTuple):
@@ -38,6 +43,13 @@ class Seen(NamedTuple):
 Progress = Callable[[Seen], None]
 
 
+class Batch(NamedTuple):
+    """Records that were fetched together, and the next offset, past control records, too."""
+
+    records: Sequence[Any]
+    end: int
+
+
 class Topics:
     """The topics of one Kafka, to be read from."""
 
@@ -46,7 +58,7 @@ class Topics:
         self._settings = settings
         self._partitions = partitions
         self._progress = progress
-        self._consumers: dict[str, Any] = {}
+        self._consumers: dict[Kind, Any] = {}
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -99,9 +111,21 @@ class Topics:
         """
         place = TopicPartition(topic, partition)
         with _answering():
-            consumer = await self._assigned(place, UNCOMMITTED)
-            end: int = (await consumer.end_offsets([place]))[place]
-        return end
+            ends: dict[TopicPartition, int] = await (await self._assigned(place, "uncommitted")).end_offsets([place])
+            return ends[place]
+
+    async def moment(self, topic: str, partition: int, begin: int, end: int) -> int | None:
+        """Append time in ms of the first record of the offsets [begin, end); None if there is none.
+
+        Raises:
+            KafkaUnreachable: no broker answers any more.
+            BrokerFault: nothing comes although the end is ahead.
+        """
+        async with contextlib.aclosing(self.batches("", topic, partition, begin, end)) as batches:
+            async for batch in batches:
+                if batch.records:
+                    return int(batch.records[0].timestamp)
+        return None
 
     async def read(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Any, None]:
         """Records of the offsets [begin, end), in order; those of aborted transactions are left out.
@@ -110,20 +134,40 @@ class Topics:
             KafkaUnreachable: no broker answers any more.
             BrokerFault: nothing comes although the end is ahead.
         """
+        place = TopicPartition(topic, partition)
+        async with contextlib.aclosing(self._fetched(what, place, begin, end, "whole")) as batches:
+            async for batch in batches:
+                for record in batch.records:
+                    yield record
+
+    async def batches(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Batch, None]:
+        """The same in batches as they were fetched, for who reads millions.
+
+        Of a record there are key, value, headers, offset and timestamp, as aiokafka's compiled parser gives them.
+
+        Raises:
+            KafkaUnreachable: no broker answers any more.
+            BrokerFault: nothing comes although the end is ahead.
+        """
+        place = TopicPartition(topic, partition)
+        async with contextlib.aclosing(self._fetched(what, place, begin, end, "lean")) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _fetched(
+        self, what: str, place: TopicPartition, begin: int, end: int, kind: Kind
+    ) -> AsyncGenerator[Batch, None]:
         if begin >= end:
             return
-        place = TopicPartition(topic, partition)
         loop = asyncio.get_running_loop()
         with _answering():
-            consumer = await self._assigned(place)
+            consumer = await self._assigned(place, kind)
             consumer.seek(place, begin)
             position, moved = begin, loop.time()
             while position < end:
-                batch = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, ())
-                for record in batch:
-                    if record.offset >= end:
-                        return
-                    yield record
+                if kind == "lean":
+                    lean(consumer, place.topic)
+                records = (await consumer.getmany(place, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)).get(place, ())
                 now = await consumer.position(place)
                 if now > position:
                     position, moved = now, loop.time()
@@ -131,30 +175,34 @@ class Topics:
                     raise BrokerFault(
                         f"nothing came for {STALL_SECONDS:g} s",
                         hint="is the leader of this partition up?",
-                        topic=topic,
-                        partition=partition,
+                        topic=place.topic,
+                        partition=place.partition,
                         offset=position,
                     )
+                if records and records[-1].offset >= end:
+                    records = [record for record in records if record.offset < end]
+                yield Batch(records, min(position, end))
                 self._progress(Seen(what, min(position, end) - begin, end - begin))
 
-    async def _assigned(self, place: TopicPartition, isolation: str = COMMITTED) -> Any:
-        """The consumer of an isolation level, of one partition.
+    async def _assigned(self, place: TopicPartition, kind: Kind = "whole") -> Any:
+        """The consumer of a kind, of one partition.
 
         It is started only now: one that is stopped without ever having had a partition raises CancelledError.
         """
-        if isolation not in self._consumers:
+        if kind not in self._consumers:
             consumer = AIOKafkaConsumer(
                 **client(self._settings),
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                isolation_level=isolation,
+                isolation_level="read_uncommitted" if kind == "uncommitted" else "read_committed",
                 max_partition_fetch_bytes=FETCH_BYTES,
             )
             await consumer.start()
-            self._consumers[isolation] = consumer
-        self._consumers[isolation].assign([place])
-        return self._consumers[isolation]
+            self._consumers[kind] = consumer
+        consumer = self._consumers[kind]
+        consumer.assign([place])
+        return consumer
 
 
 @contextlib.asynccontextmanager

@@ -23,7 +23,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from pipeline.engine import delivery, restore, store, worker
+from pipeline.engine import database, delivery, restore, worker
 from pipeline.engine.config import Config, Timing, configure
 from pipeline.engine.delivery import Batch, Chains
 from pipeline.engine.transaction import WITH_HEADERS, Parcel, Receipt, Transactions
@@ -111,7 +111,7 @@ def spoil(options: Mapping[str, Any]) -> None:
         Losing.every = int(options["lose"])
         delivery.Chains = Losing  # type: ignore[misc]
     if options.get("flush"):
-        store.FLUSH_SECONDS = float(options["flush"])  # type: ignore[misc]
+        database.FLUSH_SECONDS = float(options["flush"])  # type: ignore[misc]
     if options.get("rogue"):
         worker.configure = rogue  # type: ignore[attr-defined]  # where it is used
 

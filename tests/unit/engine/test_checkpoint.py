@@ -14,7 +14,7 @@ from pipeline.core.rows import SourceRecord
 from pipeline.core.segment import CHECKPOINT_KEY, FORMAT, unpack_checkpoint, unpack_markers
 from pipeline.engine import transaction as module
 from pipeline.engine.checkpoint import MARKER_ROW_BYTES, Checkpointer, Done
-from pipeline.engine.store import Meta
+from pipeline.engine.database import Meta
 from pipeline.engine.transaction import Transactions
 from pipeline.errors import BrokerFault, Fenced, StateLost
 from tests.unit.engine.fakes import Database, Producer, config, fenced

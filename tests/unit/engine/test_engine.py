@@ -18,11 +18,11 @@ from pipeline.core.segment import FORMAT
 from pipeline.engine import engine as module
 from pipeline.engine import transaction as transaction_module
 from pipeline.engine.checkpoint import Checkpointer
+from pipeline.engine.database import Meta
 from pipeline.engine.delivery import Batch
 from pipeline.engine.engine import CloseSignal, Engine
 from pipeline.engine.expiry import Expiry
 from pipeline.engine.preflight import Cluster
-from pipeline.engine.store import Meta
 from pipeline.engine.task import PartitionTask, Parts
 from pipeline.engine.transaction import Transactions
 from pipeline.engine.watchdog import EXIT

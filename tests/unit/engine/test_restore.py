@@ -18,9 +18,9 @@ from pipeline.core.segment import CHECKPOINT_KEY, FORMAT, Checkpoint, marker_key
 from pipeline.engine import restore as module
 from pipeline.engine import transaction as transaction_module
 from pipeline.engine.config import Config
+from pipeline.engine.database import Database, Memory, Meta
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.restore import FENCE_KEY, Restore
-from pipeline.engine.store import Database, Memory, Meta
 from pipeline.errors import BrokerFault, StateLost
 from tests.unit.engine import fakes
 from tests.unit.engine.fakes import Producer

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pipeline.core.segment import FORMAT
-from pipeline.engine.store import Meta
+from pipeline.engine.database import Meta
 from pipeline.engine.trust import Bounds, Start, start_of
 
 NOW = 1_800_000_000.0

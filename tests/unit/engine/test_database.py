@@ -1,4 +1,4 @@
-"""The local store: what is written together, read back, and left aside."""
+"""A database of rows: what is written together, read back, and left aside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.segment import FORMAT, hour_prefix, marker_key
-from pipeline.engine.store import META_KEY, Database, Memory, Meta, _after
+from pipeline.engine.database import META_KEY, Database, Memory, Meta, _after
 from pipeline.errors import OurFault
 
 META = Meta(FORMAT, b"lineage!", "cluster", 9, 10, 5, 1_800_000_000.0)
