@@ -16,14 +16,18 @@ from pipeline.errors import UsageError
 from pipeline.settings import Loaded
 
 LOADS: Final = ("200", "10k", "100k", "small")
-SCENARIOS: Final = ("throughput", "latency", "bytes", "memory", "restore", "expiry", "partitions", "scaling", "all")
+SCENARIOS: Final = (
+    *("throughput", "latency", "bytes", "memory", "restore", "expiry", "partitions", "scaling", "replay", "sinks"),
+    "all",
+)
 PEERS: Final = ("streamledger", "kafka-streams", "quixstreams", "consume", "plain-faust")
 
 
 @click.command(
     help=f"{COMMANDS['bench']} It brings its own Kafka. Exit 1 if a participant comes to no end or, with the full "
     "loads, a figure misses its target. Without --scenario it measures throughput beside the peers; the others measure "
-    "the worker alone, and --only, --peer, --chunks, --rounds and --quix-python are not theirs.",
+    "the worker alone, a replay beside the worker, the sinks beside a plain loop of confluent-kafka and COPY; --only, "
+    "--peer, --chunks, --rounds and --quix-python are not theirs.",
     epilog=examples(
         "streamledger bench",
         "streamledger bench --quick --only 10k",

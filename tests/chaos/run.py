@@ -14,7 +14,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +71,8 @@ class Options:
     per_second: float = PER_SECOND
     grace: int = GRACE
     home: Path | None = None
+    then: Callable[[Settings], Awaitable[None]] | None = None
+    """What stands downstream of the round, while its cluster is still up."""
     report: Report = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +138,8 @@ async def _play(stage: Stage, options: Options) -> None:
         report.result = reconcile(ledger, sent, reader.records, reader.dead, grace=options.grace)
         report.result.reread_different = len(reader.places ^ await reader.again())
         await _again(stage, options)
+        if options.then is not None:
+            await options.then(settings)
     finally:
         for task in background:
             task.cancel()

@@ -16,13 +16,13 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from pipeline.ops import postgres
 from pipeline.ops.broker import Cluster
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
 from tests.integration.sinks.process import SECONDS, Command, command, start, until
 from tests.integration.sinks.topic import encoded, fill, held, record, rows, wanted
 from tests.kafka import ledger_settings
-from tests.postgres import started
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -48,7 +48,7 @@ def test_twenty_kills_in_mid_batch_lose_and_double_nothing(settings: Settings, d
 
 def test_a_restart_of_the_database_is_waited_for(settings: Settings, tmp_path: Path) -> None:
     """One line, no loss, no double; and SIGTERM ends it within 10 s with the sum of both halves."""
-    with started() as server:
+    with postgres.server() as server:
         db = server.create()
         with command(settings, db, tmp_path / "log", "--batch", "20", "--flush", "10ms") as sink:
             fill(settings, range(300))

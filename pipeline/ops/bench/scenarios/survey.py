@@ -20,7 +20,9 @@ from pipeline.ops.bench.scenarios.ground import Ground
 from pipeline.ops.bench.scenarios.latency import latency
 from pipeline.ops.bench.scenarios.memory import memory
 from pipeline.ops.bench.scenarios.partitions import partitions, scaling
+from pipeline.ops.bench.scenarios.replays import replays
 from pipeline.ops.bench.scenarios.restore import restore
+from pipeline.ops.bench.scenarios.sinks import sinks
 from pipeline.ops.bench.scenarios.volume import volume
 from pipeline.ops.bench.site import machine, site
 from pipeline.ops.broker import KAFKA_VERSION
@@ -36,6 +38,8 @@ SCENARIOS: Final[Mapping[str, Callable[[Ground], Awaitable[list[Outcome]]]]] = {
     "expiry": expiry,
     "partitions": partitions,
     "scaling": scaling,
+    "replay": replays,
+    "sinks": sinks,
 }
 """In the order in which they run."""
 
