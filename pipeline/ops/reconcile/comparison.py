@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.ops.reconcile import runs
 from pipeline.ops.reconcile.chunk import LAST_WORD, SILENT, table
-from pipeline.ops.reconcile.claim import ESTIMATED, Claim
+from pipeline.ops.reconcile.claim import ESTIMATED, INTERNAL, Claim
 from pipeline.ops.reconcile.clock import Clock
 from pipeline.ops.reconcile.finding import Difference
 from pipeline.ops.reconcile.price import DIFFERENT, UNCHECKED
@@ -19,6 +19,9 @@ from schemas.chunk import StreamType
 
 PRICE_FIELDS: Final = frozenset(("cost", "cost source", "list price"))
 """Differences of nothing but money make a record mispriced."""
+
+EXPLAINED: Final = frozenset(("late", "request_id_reused"))
+"""Reasons of dead letters that account for chunks after the close."""
 
 STATED: Final = frozenset(("gateway", "provider"))
 _TICKS: Final = Decimal(10) ** -10
@@ -70,19 +73,25 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
         clock: tells whether late chunks may still make a revision.
     """
     told = Comparison()
-    if top.internal:
+    if top.internal and any(reason == INTERNAL for _, reason in tally.refused):
         told.differences.append(Difference("status", "no internal error", "internal error"))
         return told
     if top.first is None or top.last is None:
         told.unchecked.append("a record without a source")
         return told
     told.hold("source partition", partition, top.source)
+    told.hold("record partition", partition, top.partition)
     taken = runs.below(tally.offsets, top.last)
     _late(told, tally, top, taken, clock)
+    _refused(told, tally, claims)
     if told.waiting or told.differences:
         return told
     _evidence(told, tally, claims, top, taken)
-    _attribution(told, tally, top)
+    _labels(told, tally, top)
+    if taken < len(tally.offsets):
+        told.unchecked.append("attribution: a late chunk that adds nothing")
+    else:
+        _attribution(told, tally, top)
     _usage(told, tally, top)
     _cost(told, tally, top)
     return told
@@ -97,6 +106,16 @@ def _late(told: Comparison, tally: Tally, top: Claim, taken: int, clock: Clock) 
             told.differences.append(Difference("chunk", f"counted, offset {offset}", "not counted"))
         else:
             told.waiting = True
+
+
+def _refused(told: Comparison, tally: Tally, claims: Sequence[Claim]) -> None:
+    """Nothing is late before the first record closed."""
+    first = min(claims, key=lambda claim: claim.revision)
+    if first.revision or first.last is None:
+        return
+    for offset, reason in tally.refused:
+        if reason in EXPLAINED and offset <= first.last:
+            told.differences.append(Difference("chunk", f"counted, offset {offset}", f"refused as {reason}"))
 
 
 def _evidence(told: Comparison, tally: Tally, claims: Sequence[Claim], top: Claim, taken: int) -> None:
@@ -132,13 +151,17 @@ def _hold_within(told: Comparison, name: str, offsets: Sequence[int], sure: int,
         told.hold(name, least if found < least else len(offsets), found)
 
 
-def _attribution(told: Comparison, tally: Tally, top: Claim) -> None:
-    """Who pays for what, and when it began."""
+def _labels(told: Comparison, tally: Tally, top: Claim) -> None:
+    """Who pays."""
     told.hold("stream type", tally.stream_type, top.stream_type)
     labels = {name: value for name, (_, value) in tally.labels.items()}
     for name in sorted(labels.keys() | top.labels.keys()):
         if labels.get(name) != top.labels.get(name):
             told.differences.append(Difference("label", name, "another value" if name in top.labels else "missing"))
+
+
+def _attribution(told: Comparison, tally: Tally, top: Claim) -> None:
+    """What was paid for, and when it began."""
     stated = list(tally.stated().values())
     told.hold("provider", _newest(stated, "provider"), top.provider)
     models = [each.model or each.said_model for each in stated]

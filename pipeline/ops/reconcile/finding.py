@@ -123,6 +123,7 @@ class Result:
         bar: money by cause.
         listed: the first findings.
         notes: sentences beside.
+        usd, tokens: what the records bill, each request once.
     """
 
     title: str
@@ -134,6 +135,8 @@ class Result:
     bar: dict[Cause, Sum] = field(default_factory=dict)
     listed: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    usd: Decimal = Decimal(0)
+    tokens: int = 0
 
     @property
     def found(self) -> bool:

@@ -11,14 +11,11 @@ from decimal import Decimal
 
 from pipeline.ops.reconcile.claim import Claim
 from pipeline.ops.reconcile.clock import Clock
-from pipeline.ops.reconcile.comparison import PRICE_FIELDS, Comparison, compare, expected_cost
+from pipeline.ops.reconcile.comparison import EXPLAINED, PRICE_FIELDS, Comparison, compare, expected_cost
 from pipeline.ops.reconcile.finding import Cause, Difference, Finding, Kind, State
 from pipeline.ops.reconcile.tally import Tally
 from pipeline.ops.reconcile.usage import Usage
 from schemas.identity import record_id
-
-EXPLAINED: frozenset[str] = frozenset(("late", "request_id_reused"))
-"""Reasons of dead letters that account for chunks after the close."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""Reconciling what a real worker made on a real Kafka, then what somebody spoiled of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from pipeline.ops.reconcile.finding import Cause, Result, State
+from pipeline.ops.reconcile.ledger import Request, reconcile
+from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
+from pipeline.topics.selection import Selection
+from schemas.record import NOT_CANONICAL
+from tests.chunk import Document, chat, encoded, error, marker, usage
+from tests.integration.engine import corpus
+from tests.integration.engine.harness import committed, interleaved, running, streams
+
+Message = tuple[bytes | None, bytes | None, int | None]
+"""Key, value, partition."""
+
+
+@pytest.fixture(scope="module")
+def brisk_windows() -> dict[str, int]:
+    """Windows of a second or two."""
+    return {"finish_grace": 300, "attempt_grace": 500, "session_window": 3_000, "clock_slack": 1_000}
+
+
+def put(settings: Settings, topic: str, messages: Iterable[Message]) -> None:
+    """Messages to a topic, in order."""
+
+    async def produce() -> None:
+        producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True, linger_ms=5)
+        await producer.start()
+        try:
+            for key, value, partition in messages:
+                await producer.send(topic, value, key=key, partition=partition)
+            await producer.flush()
+        finally:
+            await producer.stop()
+
+    asyncio.run(produce())
+
+
+def reconciled(settings: Settings, **changes: Any) -> Result:
+    """Chunks against records, as of now."""
+    asked = Request(**{"selection": Selection(), "now": int(time.time() * 1_000), "settle": 5_000} | changes)
+    return asyncio.run(reconcile(settings, asked, lambda _: None))
+
+
+def until(settings: Settings, holds: Callable[[Result], bool], seconds: float = 90.0) -> Result:
+    """The first reconciliation of which something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds(result := reconciled(settings)):
+        assert time.monotonic() < deadline, (result.kinds, result.states, result.counts, result.listed[:5])
+        time.sleep(0.5)
+    return result
+
+
+def all_sorts() -> list[Message]:
+    """Streams of all six types, attempts, stated costs, abandoned ones, repeats, conflicts, garbage."""
+    messages: list[Message] = []
+    for name in ("examples", "cases"):
+        for stream, chunks in corpus.CORPORA[name]().items():
+            messages += [(key, value, None) for key, value in corpus.unique(name, stream, chunks)]
+    for key, value in interleaved(streams(40, seed=5), together=9, seed=5):
+        messages.append((key.encode(), value, None))
+    made: list[Document] = [
+        chat(0, "a", request_id="two", provider="openai", model="gpt-4o", labels={"team": "a"}),
+        error(1, request_id="two", provider="openai", model="gpt-4o"),
+        chat(0, "b", request_id="two", attempt=1, provider="openai", model="gpt-4o", finish="stop"),
+        usage(1, request_id="two", attempt=1, provider="openai", model="gpt-4o", cost=0.25, is_final=True),
+        chat(0, "a", request_id="listed", provider="openai", model="gpt-4o", finish="stop"),
+        usage(1, request_id="listed", provider="openai", model="gpt-4o", is_final=True),
+        chat(0, "a", request_id="again"),
+        chat(0, "a", request_id="again"),
+        chat(0, "other", request_id="again"),
+        marker(1, request_id="again"),
+        chat(0, "x", request_id="stated", cost=0.5),
+        marker(1, request_id="stated"),
+    ]
+    messages += [(str(each["request_id"]).encode(), encoded(each), None) for each in made]
+    messages += [(b"g-1", b"{", None), (b"g-2", None, None), (b"other", encoded(chat(0, "a")), None)]
+    return messages
+
+
+def resealed(record: Document) -> bytes:
+    """A record with a digest that holds."""
+    kept = {name: value for name, value in record.items() if name not in NOT_CANONICAL}
+    return msgspec.json.encode(record | {"digest": sha256(msgspec.json.encode(kept)).hexdigest()})
+
+
+def test_all_zeros_and_then_exactly_what_was_spoiled(
+    settings: Settings, brisk_windows: dict[str, int], tmp_path: Path
+) -> None:
+    """Everything there is, through a real worker, has no difference; one lost, doubled, altered and mispriced has."""
+    brisk = settings.model_copy(update=brisk_windows)
+    asyncio.run(create(client(brisk), definitions(brisk)))
+    messages = all_sorts()
+    with running(brisk, tmp_path / "log") as worker:
+        worker.wait_for("assigned")
+        put(brisk, brisk.chunk_topic, messages)
+        clean = until(brisk, lambda result: not result.states[State.OPEN] and result.counts["records"] > 50)
+        late = [
+            usage(2, request_id="stated", cost=0.5),
+            chat(5, "late", request_id="again"),
+            usage(9, request_id="r-00000", cost=0.125),
+        ]
+        put(brisk, brisk.chunk_topic, [(str(each["request_id"]).encode(), encoded(each), None) for each in late])
+        later = until(brisk, lambda result: result.states[State.LATE] >= 1 and not result.states[State.OPEN])
+        assert worker.terminate()[0] == 0
+
+    for result in (clean, later):
+        assert not result.found, result.listed[:5]
+    assert clean.counts["chunks"] == len(messages)
+    assert clean.states[State.OK] > 100
+    found = reconciled(spoiled(brisk))
+    assert named(found) == {
+        ("missing", "again"),
+        ("duplicate", "stated"),
+        ("different", "two"),
+        ("mispriced", "listed"),
+    }
+    assert sum(found.kinds.values()) == 4
+    assert found.bar[Cause.DUPLICATES].usd == Decimal("0.5")
+
+
+def spoiled(settings: Settings) -> Settings:
+    """A copy of the record topic with one record lost, one doubled, one altered, one priced ten times too high."""
+    copy = []
+    for each in asyncio.run(committed(settings, settings.record_topic)):
+        record = json.loads(each.value or b"")
+        match record["request_id"], record["revision"]:
+            case "again", _:
+                continue
+            case "stated", _:
+                copy += [each, each]
+                continue
+            case "two", 0:
+                record["token_usage"]["completion_tokens"] += 1
+                record["token_usage"]["total_tokens"] += 1
+            case "listed", _:
+                details = record["cost_details"]
+                for name in ("input", "output", "total"):
+                    details[name] = f"{Decimal(details[name]) * 10:f}"
+                record["cost"] = float(details["total"])
+            case _:
+                copy.append(each)
+                continue
+        copy.append(replace(each, value=resealed(record)))
+    other = settings.model_copy(update={"record_topic": f"{settings.record_topic}.copy"})
+    asyncio.run(create(client(other), definitions(other)))
+    put(other, other.record_topic, [(each.key, each.value, each.partition) for each in copy])
+    return other
+
+
+def named(result: Result) -> set[tuple[str, str | None]]:
+    """Class and request of each finding."""
+    return {(finding.kind.value, finding.request_id) for finding in result.listed}
