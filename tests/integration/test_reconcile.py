@@ -54,7 +54,7 @@ def put(settings: Settings, topic: str, messages: Iterable[Message]) -> None:
 
 def reconciled(settings: Settings, **changes: Any) -> Result:
     """Chunks against records, as of now."""
-    asked = Request(**{"selection": Selection(), "now": int(time.time() * 1_000), "settle": 5_000} | changes)
+    asked = replace(Request(Selection(), int(time.time() * 1_000), 5_000), **changes)
     return asyncio.run(reconcile(settings, asked, lambda _: None))
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from pipeline.core.policy import Policy
 from pipeline.core.rows import Outgoing, SourceRecord
-from pipeline.ops.reconcile.chunk import Refused, read
+from pipeline.ops.reconcile.chunk import read
 from pipeline.ops.reconcile.claim import Claim, Place, claim_of
 from pipeline.ops.reconcile.clock import Clock
+from pipeline.ops.reconcile.envelope import Refused
 from pipeline.ops.reconcile.judge import Scope, Verdict, judge
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.tally import Tally, decode, encode
@@ -20,7 +21,7 @@ from tests.chunk import Document
 from tests.ledger import START
 from tests.property.chunk_json import chunks as any_chunks
 from tests.property.chunk_json import written
-from tests.property.deliveries import Delivery, chunk_sets, deliveries
+from tests.property.deliveries import chunk_sets, deliveries
 from tests.property.worker import Worker, delivered, worked
 
 LIMIT: Final = Policy().max_chunk_bytes
@@ -41,9 +42,7 @@ def counted(source: Sequence[SourceRecord], dead: Sequence[Outgoing]) -> dict[st
         except Refused:
             assert record.offset in refused
             continue
-        tally = tallies.setdefault(
-            chunk.request_id, Tally(chunk.request_id, chunk.stream_type, record.timestamp)
-        )
+        tally = tallies.setdefault(chunk.request_id, Tally(chunk.request_id, chunk.stream_type, record.timestamp))
         if record.offset in refused:
             tally.refused.append((record.offset, refused[record.offset]))
         else:
@@ -79,15 +78,8 @@ def test_odd_chunks_are_counted_as_the_fold_counts_them(documents: list[Document
     kind = documents[0]["stream_type"]
     for document in documents:
         document["request_id"] = "r-1"
-    records = [
-        SourceRecord(b"r-1", written(each).encode(), offset, START) for offset, each in enumerate(documents)
-    ]
+    records = [SourceRecord(b"r-1", written(each).encode(), offset, START) for offset, each in enumerate(documents)]
     worker = worked(records, [""] * len(records))
 
     for name, verdict in verdicts(worker).items():
         assert not verdict.findings, (name, kind, verdict.findings)
-
-
-def test_a_delivery_is_needed() -> None:
-    """Placeholder."""
-    assert Delivery

@@ -1,33 +1,18 @@
 """What one chunk says, read from its JSON alone: the counting path that shares nothing with the fold.
 
-Owns the envelope's rules as CONTRACT §1 words them, the kinds of chunks, and the print by which repeats are told from
-conflicts.  Imports msgspec, and of `schemas` only names of fields and limits; pipeline.core is forbidden to this room.
+Owns the kinds of chunks and where each stream type states usage and end.  Imports of `schemas` only names of fields and
+limits; pipeline.core is forbidden to this room.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
-from zlib import crc32
 
-import msgspec
-
+from pipeline.ops.reconcile.envelope import Json, Refused, beyond, check, document_of, mended, moment
 from pipeline.ops.reconcile.fields import known
-from schemas.chunk import SCHEMA_VERSION, StreamType
-from schemas.decode import MAX_DEPTH
-from schemas.leaves import (
-    MAX_INTEGER,
-    MAX_LABEL_KEY_BYTES,
-    MAX_LABEL_VALUE_BYTES,
-    MAX_LABELS,
-    MAX_NESTING,
-    MAX_REQUEST_ID_BYTES,
-)
-
-Json = dict[str, Any]
+from pipeline.ops.reconcile.likeness import print_of
+from schemas.chunk import StreamType
+from schemas.leaves import MAX_NESTING
 
 DATA, USAGE, ERROR, MARKER = range(4)
 FLOATING: Final = -1
@@ -37,32 +22,33 @@ NO_IMAGE: Final = -1
 SILENT, LOUD, LAST_WORD = range(3)
 """Whether a chunk adds something to a record that is made without it; the last one only to a record without an end."""
 
-_TYPES: Final = frozenset(StreamType)
 _CHAT: Final = (StreamType.CHAT, StreamType.TEXT)
-_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3])(:\d\d:\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
-)
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _WHO: Final = frozenset(
     ("id", "created", "model", "provider", "system_fingerprint", "index", "request_type", "latency", "type", "object")
 )
-_SAID: Final = ("delta", "item", "part", "text", "refusal", "arguments", "input", "code", "annotation", "output", "diff")
+_SAID: Final = (
+    "delta",
+    "item",
+    "part",
+    "text",
+    "refusal",
+    "arguments",
+    "input",
+    "code",
+    "annotation",
+    "output",
+    "diff",
+)
 _SAID_ELSEWHERE: Final = ("command", "signature", "citations", "search_results", "videos", "partial_image_b64")
-_NOTHING: Final = (None, "", "assistant", [], {})
+_NOTHING: Final[tuple[Any, ...]] = (None, "", "assistant", [], {})
 _ENDS: Final = frozenset(("response.completed", "response.incomplete", "response.cancelled"))
-
-
-class Refused(ValueError):
-    """A value that is no chunk; the text is the reason of its dead letter (CONTRACT §3)."""
 
 
 class Chunk(NamedTuple):
     """What a chunk says of identity, end and money.
 
     Attributes:
-        request_id, stream_type, image, index: as on the wire; NO_IMAGE where there is none.
+        request_id, stream_type, image, position: as on the wire; NO_IMAGE where there is none.
         attempt: FLOATING for a bare marker that names none.
         kind: DATA, USAGE, ERROR or MARKER.
         at, started: payload times in µs since the epoch.
@@ -84,7 +70,7 @@ class Chunk(NamedTuple):
     attempt: int
     kind: int
     image: int
-    index: int
+    position: int
     at: int
     started: int | None
     provider: str | None
@@ -119,128 +105,13 @@ def read(key: bytes | None, value: bytes | None, limit: int) -> Chunk:
         raise Refused("not_json")
     if len(value) > limit:
         raise Refused("oversize")
-    document, halves = _document(value)
-    _check(document)
+    document, halves = document_of(value)
+    check(document)
     request_id = document["request_id"]
-    document = _mended(document) if halves else document
+    document = mended(document) if halves else document
     if key != request_id.encode():
         raise Refused("key_mismatch")
-    return _chunk(document, doubtful=len(value) > MAX_NESTING and _beyond(document))
-
-
-def _document(value: bytes) -> tuple[Json, bool]:
-    """The JSON object, and whether it may hold halves of characters, which the contract takes and msgspec does not."""
-    halves = False
-    try:
-        document = msgspec.json.decode(value)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        halves = True
-        try:
-            document = json.loads(value, parse_constant=_no_constant)
-        except RecursionError:
-            raise Refused("invalid") from None
-        except ValueError:
-            raise Refused("not_json") from None
-    if not isinstance(document, dict):
-        raise Refused("invalid")
-    return document, halves
-
-
-def _mended(value: Any) -> Any:
-    """Halves of characters as records have them: U+FFFD."""
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, dict):
-        return {_mended(name): _mended(child) for name, child in value.items()}
-    return [_mended(child) for child in value] if isinstance(value, list) else value
-
-
-def _no_constant(_: str) -> float:
-    raise ValueError
-
-
-def _check(chunk: Json) -> None:
-    """The strict envelope."""
-    version = chunk.get("schema_version", 1)
-    if type(version) is int and version > SCHEMA_VERSION:
-        raise Refused("unsupported_version")
-    fine = (
-        version == SCHEMA_VERSION
-        and chunk.get("stream_type") in _TYPES
-        and _is_id(chunk.get("request_id"))
-        and _is_count(chunk.get("chunk_index"))
-        and moment(chunk.get("timestamp")) is not None
-        and (chunk.get("start_timestamp") is None or moment(chunk["start_timestamp"]) is not None)
-        and all(isinstance(chunk.get(name), str | None) for name in ("provider", "model"))
-        and isinstance(chunk.get("is_final", False), bool)
-        and (chunk.get("image_index") is None or _is_count(chunk["image_index"]))
-        and _is_count(chunk.get("attempt", 0))
-        and all(isinstance(chunk.get(name), dict | None) for name in ("response", "error"))
-        and (chunk.get("cost") is None or _is_number(chunk["cost"]))
-        and _are_labels(chunk.get("labels", {}))
-    )
-    if not fine:
-        raise Refused("invalid")
-
-
-def _is_id(value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        return False
-    return 1 <= size <= MAX_REQUEST_ID_BYTES and _CONTROL.search(value) is None
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INTEGER
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and (isinstance(value, float) or abs(value) <= MAX_INTEGER)
-
-
-def _are_labels(value: Any) -> bool:
-    if not isinstance(value, dict) or len(value) > MAX_LABELS:
-        return False
-    return all(
-        isinstance(text, str) and _size(name) <= MAX_LABEL_KEY_BYTES and _size(text) <= MAX_LABEL_VALUE_BYTES
-        for name, text in value.items()
-    )
-
-
-def _size(text: str) -> int:
-    return len(text.encode(errors="surrogatepass"))
-
-
-def _beyond(document: Any) -> bool:
-    """Whether a number is too large or something nests too deeply, anywhere."""
-    todo: list[tuple[Any, int]] = [(document, 0)]
-    while todo:
-        value, depth = todo.pop()
-        if isinstance(value, dict | list):
-            if depth >= min(MAX_NESTING, MAX_DEPTH):
-                return True
-            todo.extend((child, depth + 1) for child in (value.values() if isinstance(value, dict) else value))
-        elif isinstance(value, int | float) and not isinstance(value, bool) and not _is_number(value):
-            return True
-    return False
-
-
-def moment(text: Any) -> int | None:
-    """µs since the epoch of an RFC 3339 time, fractions cut to µs; None where it is none."""
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        return None
-    day, hour, rest, fraction, zone = found.groups()
-    try:
-        when = datetime.fromisoformat(f"{day}T{hour}{rest}{(fraction or '.0')[:7]:0<7}{zone.upper()}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return (when - _EPOCH) // _MICROSECOND
+    return _chunk(document, doubtful=len(value) > MAX_NESTING and beyond(document))
 
 
 def _chunk(document: Json, *, doubtful: bool) -> Chunk:
@@ -260,7 +131,7 @@ def _chunk(document: Json, *, doubtful: bool) -> Chunk:
         attempt=attempt,
         kind=kind,
         image=NO_IMAGE if image is None else image,
-        index=document["chunk_index"],
+        position=document["chunk_index"],
         at=moment(document["timestamp"]) or 0,
         started=moment(document.get("start_timestamp")),
         provider=document.get("provider"),
@@ -276,7 +147,7 @@ def _chunk(document: Json, *, doubtful: bool) -> Chunk:
         tier=_text(said, "service_tier") if stream_type in (*_CHAT, StreamType.RESPONSES) else None,
         cached=table(extra.get("cache_debug")).get("cache_hit") is True,
         loudness=_loudness(document, payload, kind),
-        print=_print(document, stream_type),
+        print=print_of(document, stream_type),
         doubtful=doubtful,
     )
 
@@ -377,41 +248,3 @@ def _says(stream_type: str, payload: Json) -> bool:
         elif value not in _NOTHING:
             return True
     return False
-
-
-def _print(document: Json, stream_type: str) -> int:
-    """CRC-32 of what a repeat must have in common with the first: known fields, but for the time and the latency."""
-    same = {name: document.get(name) for name in known(None)}
-    payload = same.get("response")
-    if isinstance(payload, dict):
-        same["response"] = _pruned(payload, known(stream_type))
-        extra = same["response"].get("extra_fields")
-        if isinstance(extra, dict):
-            extra.pop("latency", None)
-            if not extra:
-                del same["response"]["extra_fields"]
-    kept = {name: _even(value) for name, value in same.items() if value not in (None, {}, False) or name == "response"}
-    try:
-        return crc32(msgspec.json.encode(kept, order="sorted"))
-    except (UnicodeEncodeError, RecursionError):
-        return crc32(json.dumps(kept, sort_keys=True).encode())
-
-
-def _pruned(value: Json, spec: Any) -> Json:
-    """Known fields that are not null, down to where anything may stand."""
-    pruned: Json = {}
-    for name, inner in spec.items():
-        child = value.get(name)
-        if child is None:
-            continue
-        if inner and isinstance(child, dict):
-            child = _pruned(child, inner)
-        elif inner and isinstance(child, list):
-            child = [_pruned(each, inner) if isinstance(each, dict) else each for each in child]
-        pruned[name] = _even(child)
-    return pruned
-
-
-def _even(value: Any) -> Any:
-    """1.0 as 1: one number."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_INTEGER else value

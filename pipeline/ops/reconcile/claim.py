@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.ops.reconcile.chunk import moment, table
+from pipeline.ops.reconcile.chunk import table
+from pipeline.ops.reconcile.envelope import moment
 from pipeline.ops.reconcile.price import Check, Prices
 from pipeline.ops.reconcile.usage import NO_USAGE, Usage, count
 from schemas.record import NOT_CANONICAL
@@ -188,7 +189,9 @@ def usage_in(usage: Mapping[str, Any] | None) -> Usage:
         return NO_USAGE
     inputs, outputs = (table(usage.get(f"{side}_tokens_details")) for side in ("prompt", "completion"))
     return Usage(
-        *(count(usage.get(f"{side}_tokens")) for side in ("prompt", "completion", "total")),
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        count(usage.get("total_tokens")),
         count(inputs.get("cached_read_tokens")),
         count(inputs.get("cached_write_tokens")),
         count(outputs.get("reasoning_tokens")),

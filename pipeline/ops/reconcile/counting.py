@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
-from pipeline.ops.reconcile.chunk import Chunk, Refused, read
+from pipeline.ops.reconcile.chunk import Chunk, read
 from pipeline.ops.reconcile.claim import Claim, Place, Unreadable, claim_of
+from pipeline.ops.reconcile.envelope import Refused
 from pipeline.ops.reconcile.finding import Finding, Kind, Result
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.store import Store
@@ -30,10 +31,12 @@ class Pace(NamedTuple):
     Attributes:
         offset: next one that it reads; None: nobody knows.
         reached: append time up to which it has read; None: it has read all of the range, or nobody knows.
+        clock: append time of the last chunk of the range.
     """
 
     offset: int | None
     reached: int | None
+    clock: int
 
 
 class Counter:
@@ -48,7 +51,11 @@ class Counter:
         """Partition, offset, append time and reason of unreadable chunks without a dead letter."""
 
     async def count(
-        self, records: AsyncIterator[Any], span: tuple[int, int, int], wanted: frozenset[str] | None, read_to: int | None
+        self,
+        records: AsyncIterator[Any],
+        span: tuple[int, int, int],
+        wanted: frozenset[str] | None,
+        read_to: int | None,
     ) -> Pace:
         """Count the chunks of one partition.
 
@@ -72,7 +79,7 @@ class Counter:
             self._result.counts["chunks"] += 1
             self._take(partition, record, reason)
         behind = read_to is not None and read_to < end
-        return Pace(read_to, reached if behind else None)
+        return Pace(read_to, reached if behind else None, clock)
 
     def _take(self, partition: int, record: Any, reason: str | None) -> None:
         if reason is not None:
@@ -88,7 +95,7 @@ class Counter:
             self._result.add(Finding(Kind.DIFFERENT, chunk.request_id, f"refused as {reason}, but is a chunk", place))
         tally = self._store.tally(partition, chunk.request_id)
         if tally is None:
-            if reason in UNREAD:
+            if reason in UNREAD or self._store.is_done(partition, chunk.request_id):
                 return
             tally = Tally(chunk.request_id, chunk.stream_type, record.timestamp)
             self._store.open(partition, tally)
@@ -104,7 +111,7 @@ class Counter:
 
 def _contradicts(tally: Tally, chunk: Chunk) -> bool:
     """Whether the first chunk of this identity said something else; also where it is not remembered."""
-    first = tally.prints.get(f"{chunk.attempt} {chunk.kind} {chunk.image} {chunk.index}")
+    first = tally.prints.get(f"{chunk.attempt} {chunk.kind} {chunk.image} {chunk.position}")
     return first is None or first != chunk.print
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from pipeline.ops.reconcile.claim import Claim
 from pipeline.ops.reconcile.clock import Clock
@@ -46,6 +47,8 @@ class Verdict:
     state: State
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    waiting: bool = False
+    """A revision may still come."""
 
 
 def judge(tally: Tally | None, claims: Sequence[Claim], scope: Scope, clock: Clock) -> Verdict:
@@ -71,7 +74,7 @@ def judge(tally: Tally | None, claims: Sequence[Claim], scope: Scope, clock: Clo
     if found.differences:
         findings.append(_differing(tally, top, found, scope))
     late = top.revision > 0 or found.waiting or any(reason in EXPLAINED for _, reason in tally.refused)
-    return Verdict(State.LATE if late else State.OK, findings, found.unchecked)
+    return Verdict(State.LATE if late else State.OK, findings, found.unchecked, found.waiting)
 
 
 def _without_record(tally: Tally | None, scope: Scope, clock: Clock) -> Verdict:
@@ -197,15 +200,8 @@ def _cause(top: Claim, found: Comparison) -> Cause:
 
 
 def _finding(
-    kind: Kind,
-    claim: Claim,
-    scope: Scope,
-    what: str,
-    differences: tuple[Difference, ...] = (),
-    *,
-    cause: Cause = Cause.OTHER,
-    usd: Decimal | None = None,
-    tokens: int | None = None,
+    kind: Kind, claim: Claim, scope: Scope, what: str, differences: tuple[Difference, ...] = (), **money: Any
 ) -> Finding:
+    """A finding at the place of a record; `money` is cause, usd, tokens."""
     place = f"{scope.record_topic}/{claim.partition}/{claim.offset}"
-    return Finding(kind, claim.request_id, what, place, differences, cause, usd, tokens)
+    return Finding(kind, claim.request_id, what, place, differences, **money)

@@ -64,7 +64,7 @@ async def reconcile(settings: Settings, asked: Request, progress: Progress) -> R
             number: Clock.of(settings, now=asked.now, settle=asked.settle, reached=pace.reached, offset=pace.offset)
             for number, pace in paces.items()
         }
-        _judge_strange(result, strange, clocks, settings.chunk_topic)
+        judge_strange(result, strange, clocks, settings.chunk_topic)
         whole = asked.selection.since is None
         scopes = {
             number: Scope(settings.ledger, settings.chunk_topic, settings.record_topic, number, *span, whole=whole)
@@ -111,8 +111,8 @@ async def _appended(topics: Topics, topic: str, spans: Mapping[int, tuple[int, i
     """When the first chunk of the ranges was appended."""
     times = []
     for number, (begin, end) in spans.items():
-        async for record in topics.read(f"chunks {number}", topic, number, begin, min(begin + 1, end)):
-            times.append(record.timestamp)
+        records = topics.read(f"chunks {number}", topic, number, begin, min(begin + 1, end))
+        times += [record.timestamp async for record in records]
     return Bound("the first chunk", time=min(times)) if times else None
 
 
@@ -184,7 +184,7 @@ def add_parted(result: Result, request_id: str, numbers: list[int], topic: str) 
     result.add(Finding(Kind.DUPLICATE, request_id, what, topic, differences, Cause.DUPLICATES))
 
 
-def _judge_strange(
+def judge_strange(
     result: Result, strange: list[tuple[int, int, int, str]], clocks: Mapping[int, Clock], topic: str
 ) -> None:
     """Unreadable chunks must have a dead letter as soon as the worker has read them."""

@@ -112,7 +112,9 @@ class Prices:
             rates = None if entry is None else entry.rates(asked.at, asked.tier or "standard")
             if rates is None:
                 raise _CantTellError("no such entry in the overlay")
-            prices = {rate.unit.name: Decimal(rate.price(asked.counts["input_tokens"])) / rate.per for rate in rates.rates}
+            prices = {
+                rate.unit.name: Decimal(rate.price(asked.counts["input_tokens"])) / rate.per for rate in rates.rates
+            }
             return _multiplied(prices, asked.counts)
 
         return calculate, overlay.hash

@@ -29,6 +29,9 @@ CREATE TABLE IF NOT EXISTS claims (partition INTEGER, id TEXT, offset INTEGER, c
 CREATE TABLE IF NOT EXISTS refused (partition INTEGER, offset INTEGER, reason TEXT,
     PRIMARY KEY (partition, offset)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS places (topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition));
+CREATE TABLE IF NOT EXISTS done (partition INTEGER, id TEXT, until INTEGER, PRIMARY KEY (partition, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (partition INTEGER, id TEXT, what TEXT,
+    PRIMARY KEY (partition, id, what)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 """
 _encode_claim: Final = msgspec.msgpack.Encoder().encode
@@ -155,11 +158,13 @@ class Store:
         new = "WHERE fresh" if fresh else ""
         sql = f"SELECT partition, id FROM tallies {changed} UNION SELECT partition, id FROM claims {new} ORDER BY 1, 2"  # noqa: S608
         cursor = self._db.execute(sql)
-        for partition, request_id in cursor:
+        for partition, request_id in cursor.fetchall() if fresh else cursor:  # those with news change meanwhile
             tally = self._db.execute(
                 "SELECT tally FROM tallies WHERE partition = ? AND id = ?", (partition, request_id)
             ).fetchone()
-            yield Row(partition, request_id, None if tally is None else decode(tally[0]), self.claims(partition, request_id))
+            yield Row(
+                partition, request_id, None if tally is None else decode(tally[0]), self.claims(partition, request_id)
+            )
 
     def claims(self, partition: int, request_id: str) -> list[Claim]:
         """The records of a request, in the order of the topic."""
@@ -169,9 +174,8 @@ class Store:
     def unclaimed(self) -> set[tuple[int, str]]:
         """Requests without a record."""
         self._spill(0)
-        sql = "SELECT partition, id FROM tallies t WHERE NOT EXISTS " + (
-            "(SELECT 1 FROM claims c WHERE c.partition = t.partition AND c.id = t.id)"
-        )
+        found = "SELECT 1 FROM claims c WHERE c.partition = t.partition AND c.id = t.id"
+        sql = f"SELECT partition, id FROM tallies t WHERE NOT EXISTS ({found})"  # noqa: S608 (own words)
         return set(self._db.execute(sql))
 
     def parted(self) -> Iterator[tuple[str, list[int]]]:
@@ -202,12 +206,41 @@ class Store:
         """Remember a value by name."""
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
 
+    # ---- what --follow remembers ---------------------------------------------------------------------------------
+
     def judged(self, row: Row) -> None:
         """Nothing is new of a request any more."""
         self._db.execute("UPDATE tallies SET changed = 0 WHERE partition = ? AND id = ?", row[:2])
         self._db.execute("UPDATE claims SET fresh = 0 WHERE partition = ? AND id = ?", row[:2])
 
-    def forget(self, row: Row) -> None:
-        """Give up a request."""
-        self._db.execute("DELETE FROM tallies WHERE partition = ? AND id = ?", row[:2])
-        self._db.execute("DELETE FROM claims WHERE partition = ? AND id = ?", row[:2])
+    def is_new(self, row: Row, what: str) -> bool:
+        """Whether this was not said of a request before; now it was."""
+        done = self._db.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (*row[:2], what))
+        return done.rowcount > 0
+
+    def settle(self, before: int, until: int) -> None:
+        """Give up what was judged and had no chunk since `before`, and remember its ids `until` then, both in ms."""
+        self._spill(0)
+        old = [
+            place[:2]
+            for *place, value in self._db.execute("SELECT partition, id, tally FROM tallies WHERE NOT changed")
+            if decode(value).last_ms < before
+        ]
+        self._db.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", ((*place, until) for place in old))
+        for table in ("tallies", "claims", "told"):
+            self._db.executemany(f"DELETE FROM {table} WHERE partition = ? AND id = ?", old)  # noqa: S608 (own names)
+
+    def give_up(self, row: Row, until: int) -> None:
+        """Forget a request but for its id."""
+        self._db.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (*row[:2], until))
+        for table in ("tallies", "claims", "told"):
+            self._db.execute(f"DELETE FROM {table} WHERE partition = ? AND id = ?", row[:2])  # noqa: S608 (own names)
+
+    def is_done(self, partition: int, request_id: str) -> bool:
+        """Whether a request was judged and given up."""
+        row = self._db.execute("SELECT 1 FROM done WHERE partition = ? AND id = ?", (partition, request_id)).fetchone()
+        return row is not None
+
+    def purge(self, now: int) -> None:
+        """Forget ids whose time is over."""
+        self._db.execute("DELETE FROM done WHERE until < ?", (now,))

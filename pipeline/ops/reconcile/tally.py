@@ -81,20 +81,20 @@ class Tally(msgspec.Struct, array_like=True):
     def take(self, chunk: Chunk, offset: int, appended: int) -> None:
         """Count a chunk that no dead letter tells of."""
         slot = f"{chunk.attempt} {chunk.kind} {chunk.image}"
-        if not runs.put(self.slots.setdefault(slot, []), chunk.index):
-            first = self.prints.get(f"{slot} {chunk.index}", chunk.print)
+        if not runs.put(self.slots.setdefault(slot, []), chunk.position):
+            first = self.prints.get(f"{slot} {chunk.position}", chunk.print)
             self.repeats.append(offset if first == chunk.print else -1 - offset)
             return
         if len(self.prints) < PRINTS:
-            self.prints[f"{slot} {chunk.index}"] = chunk.print
+            self.prints[f"{slot} {chunk.position}"] = chunk.print
         self.last_ms = max(self.last_ms, appended)
-        self.loudness.append(LOUD if self._fills(slot, chunk.index) else chunk.loudness)
+        self.loudness.append(LOUD if self._fills(slot, chunk.position) else chunk.loudness)
         self.offsets.append(offset)
         self.begun = chunk.at if len(self.offsets) == 1 else min(self.begun, chunk.at)
         if chunk.started is not None:
             self.started = chunk.started if self.started is None else min(self.started, chunk.started)
         self.final = self.final or chunk.is_final
-        place = chunk.index, chunk.image, chunk.kind
+        place = chunk.position, chunk.image, chunk.kind
         for name, value in chunk.labels.items():
             where = max(chunk.attempt, 0), *place
             if name not in self.labels or where < self.labels[name][0]:

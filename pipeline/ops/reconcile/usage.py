@@ -31,8 +31,11 @@ INSIDE: Final = frozenset(
 )
 """They follow OpenAI: parts are breakdowns."""
 MIXED: Final = frozenset(
-    ("anthropic", "bedrock", "aws", "amazon-bedrock", "gemini", "google", "vertex", "vertex_ai", "google-vertex")
-    + ("xai", "x-ai", "grok")
+    (
+        *("anthropic", "bedrock", "aws", "amazon-bedrock"),
+        *("gemini", "google", "vertex", "vertex_ai", "google-vertex"),
+        *("xai", "x-ai", "grok"),
+    )
 )
 """They reach us through gateways that convert, or do not."""
 _CACHE_BESIDE: Final = frozenset(("anthropic", "bedrock", "aws", "amazon-bedrock"))
@@ -227,8 +230,10 @@ def _openai(raw: Json, provider: str, stream_type: str) -> Usage | Uncheckable:
         written = written if other is None else other
     reasoning = _first(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
     beside = (cached or 0) + (written or 0), reasoning or 0
-    if provider in _CACHE_BESIDE and not inputs.get("cached_read_tokens") and (
-        beside[0] or count(outputs.get("cached_tokens"))
+    if (
+        provider in _CACHE_BESIDE
+        and not inputs.get("cached_read_tokens")
+        and (beside[0] or count(outputs.get("cached_tokens")))
     ):
         return Uncheckable("cache of an older gateway")
     citations = _first(outputs.get("citation_tokens"), raw.get("citation_tokens")) or 0
