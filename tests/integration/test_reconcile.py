@@ -16,11 +16,13 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.reconcile.finding import Cause, Result, State
+from pipeline.ops.fold import fold_lines
+from pipeline.ops.reconcile.finding import Cause, Kind, Result, State
+from pipeline.ops.reconcile.follow import Pace, follow
 from pipeline.ops.reconcile.ledger import Request, reconcile
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
-from pipeline.topics.selection import Selection
+from pipeline.topics.selection import Selection, selection
 from schemas.record import NOT_CANONICAL
 from tests.chunk import Document, chat, encoded, error, marker, usage
 from tests.integration.engine import corpus
@@ -167,3 +169,107 @@ def spoiled(settings: Settings) -> Settings:
 def named(result: Result) -> set[tuple[str, str | None]]:
     """Class and request of each finding."""
     return {(finding.kind.value, finding.request_id) for finding in result.listed}
+
+
+def looks(settings: Settings, state: Path, holds: Callable[[Result], bool]) -> tuple[list[Result], bool]:
+    """Follow with a state until something holds; the results, and whether anything was found."""
+    results: list[Result] = []
+
+    async def run() -> bool:
+        stopped = asyncio.Event()
+
+        def tell(result: Result) -> None:
+            results.append(result)
+            if holds(result) or time.monotonic() > deadline:
+                stopped.set()
+
+        deadline = time.monotonic() + 90
+        pace = Pace(0.2, state, lambda: int(time.time() * 1_000))
+        return await follow(settings, Request(Selection(), 0, 5_000), pace, tell, stopped)
+
+    return results, asyncio.run(run())
+
+
+def test_following_goes_on_from_its_state(settings: Settings, brisk_windows: dict[str, int], tmp_path: Path) -> None:
+    """Each request is told once; after a new start only what is new: late repeats are nothing, a second record is."""
+    brisk = settings.model_copy(update=brisk_windows)
+    asyncio.run(create(client(brisk), definitions(brisk)))
+    made, state = streams(20, seed=6), tmp_path / "state"
+    with running(brisk, tmp_path / "log") as worker:
+        worker.wait_for("assigned")
+        put(
+            brisk,
+            brisk.chunk_topic,
+            [(key.encode(), value, None) for key, value in interleaved(made, together=4, seed=1)],
+        )
+        told = 0
+
+        def all_told(result: Result) -> bool:
+            nonlocal told
+            told += result.states[State.OK]
+            return told >= len(made)
+
+        first, found = looks(brisk, state, all_told)
+        assert not found, [result.listed for result in first]
+        assert sum(result.states[State.OK] for result in first) == len(made)
+
+        again = made[0]
+        put(brisk, brisk.chunk_topic, [(again.request_id.encode(), again.chunk(0), None)])
+        second, found = looks(brisk, state, lambda result: result.counts["chunks"] > 0)
+        assert not found
+        assert sum(result.counts["chunks"] for result in second) == 1
+        assert worker.terminate()[0] == 0
+
+    put(brisk, brisk.chunk_topic, [(b"unread", encoded(chat(0, "a", request_id="unread")), None)])
+    behind = reconciled(brisk, now=int(time.time() * 1_000) + 3_600_000)
+    assert (behind.found, behind.states[State.OPEN]) == (False, 1)
+    assert behind.counts["chunks that the worker has not read"] == 1
+    one = asyncio.run(committed(brisk, brisk.record_topic))[0]
+    put(brisk, brisk.record_topic, [(one.key, one.value, one.partition)])
+    third, found = looks(brisk, state, lambda result: result.found)
+    assert found
+    assert [(each.kind, each.request_id) for each in third[-1].listed] == [
+        (Kind.DUPLICATE, json.loads(one.value or b"")["request_id"])
+    ]
+    fourth, found = looks(brisk, state, lambda _: True)
+    assert not found, fourth[0].listed
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_without_a_worker_time_decides(settings: Settings) -> None:
+    """What nobody has read is open as long as its time has not come; then it is missing."""
+    put(settings, settings.chunk_topic, [(b"r-1", encoded(chat(0, "a")), None), (b"r-1", encoded(marker(1)), None)])
+
+    assert reconciled(settings).states[State.OPEN] == 1
+    assert not reconciled(settings).found
+    later = reconciled(settings, now=int(time.time() * 1_000) + 3_600_000)
+    assert named(later) == {("missing", "r-1")}
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_a_range_judges_what_lies_in_it(settings: Settings) -> None:
+    """A request that begins before the range, or whose record does, is neither missing nor different."""
+    chunks = [chat(0, "a"), marker(1), chat(0, "b", request_id="r-1")]
+    partition = 0
+    put(settings, settings.chunk_topic, [(b"r-1", encoded(each), partition) for each in chunks])
+    lines = [
+        encoded(each | {"_kafka": {"topic": settings.chunk_topic, "partition": 0, "offset": at, "timestamp": 0}})
+        for at, each in enumerate(chunks)
+    ]
+    made = [each for each in fold_lines(lines, settings.policy()) if isinstance(each, bytes)]
+    put(settings, settings.record_topic, [(b"r-1", each, partition) for each in made])
+    far = int(time.time() * 1_000) + 3_600_000
+
+    whole = reconciled(settings, now=far)
+    tail = reconciled(settings, now=far, selection=selection(since="2", partitions="0", now_ms=far))
+
+    assert named(whole) == set()
+    assert (named(tail), tail.states[State.CUT]) == (set(), 1)
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_a_request_in_two_partitions_is_told(settings: Settings) -> None:
+    """A changed partition count or another partitioner: each worker makes a record of its half."""
+    put(settings, settings.chunk_topic, [(b"r-1", encoded(chat(at, "a")), at) for at in (0, 1)])
+
+    assert named(reconciled(settings)) == {("duplicate", "r-1")}
