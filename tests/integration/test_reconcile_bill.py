@@ -46,7 +46,12 @@ CACHED |= {"prompt_tokens_details": {"cached_tokens": 40}}  # type: ignore[dict-
 
 def request(request_id: str, **last: Any) -> list[Document]:
     """A finished chat stream with a provider's id."""
-    who = {"request_id": request_id, "provider": "openai", "model": "gpt-4o", "labels": {"team": request_id[:1]}}
+    who: dict[str, Any] = {
+        "request_id": request_id,
+        "provider": "openai",
+        "model": "gpt-4o",
+        "labels": {"team": request_id[:1]},
+    }
     first = chat(0, "a", finish="stop", **who)
     first["response"]["id"] = f"chatcmpl-{request_id}"
     counts = last.pop("counts", None)

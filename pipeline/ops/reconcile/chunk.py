@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from pipeline.ops.reconcile.envelope import Json, Refused, beyond, check, document_of, mended, moment
+from pipeline.ops.reconcile.envelope import Json, Refused, check, document_of, mended
 from pipeline.ops.reconcile.fields import known
 from pipeline.ops.reconcile.likeness import print_of
 from schemas.chunk import StreamType
-from schemas.leaves import MAX_NESTING
 
 DATA, USAGE, ERROR, MARKER = range(4)
 FLOATING: Final = -1
@@ -62,7 +61,6 @@ class Chunk(NamedTuple):
         tier, cached: service tier; the gateway answered from its own cache.
         loudness: SILENT, LOUD or LAST_WORD.
         print: of what must be equal in a repeat.
-        doubtful: it holds something beyond the limits of CONTRACT §1, somewhere: it may have been refused for that.
     """
 
     request_id: str
@@ -87,7 +85,6 @@ class Chunk(NamedTuple):
     cached: bool
     loudness: int
     print: int
-    doubtful: bool
 
 
 def read(key: bytes | None, value: bytes | None, limit: int) -> Chunk:
@@ -106,15 +103,15 @@ def read(key: bytes | None, value: bytes | None, limit: int) -> Chunk:
     if len(value) > limit:
         raise Refused("oversize")
     document, halves = document_of(value)
-    check(document)
+    times = check(document)
     request_id = document["request_id"]
     document = mended(document) if halves else document
     if key != request_id.encode():
         raise Refused("key_mismatch")
-    return _chunk(document, doubtful=len(value) > MAX_NESTING and beyond(document))
+    return _chunk(document, times)
 
 
-def _chunk(document: Json, *, doubtful: bool) -> Chunk:
+def _chunk(document: Json, times: tuple[int, int | None]) -> Chunk:
     stream_type = document["stream_type"]
     response, error = document.get("response"), document.get("error")
     payload = _known_part(response, stream_type)
@@ -132,8 +129,8 @@ def _chunk(document: Json, *, doubtful: bool) -> Chunk:
         kind=kind,
         image=NO_IMAGE if image is None else image,
         position=document["chunk_index"],
-        at=moment(document["timestamp"]) or 0,
-        started=moment(document.get("start_timestamp")),
+        at=times[0],
+        started=times[1],
         provider=document.get("provider"),
         model=document.get("model"),
         said_model=_text(said, "model") if stream_type in (*_CHAT, StreamType.RESPONSES) else None,
@@ -148,7 +145,6 @@ def _chunk(document: Json, *, doubtful: bool) -> Chunk:
         cached=table(extra.get("cache_debug")).get("cache_hit") is True,
         loudness=_loudness(document, payload, kind),
         print=print_of(document, stream_type),
-        doubtful=doubtful,
     )
 
 

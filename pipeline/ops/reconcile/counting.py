@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.ops.reconcile.chunk import Chunk, read
 from pipeline.ops.reconcile.claim import Claim, Place, Unreadable, claim_of
-from pipeline.ops.reconcile.envelope import Refused
+from pipeline.ops.reconcile.envelope import Refused, beyond
 from pipeline.ops.reconcile.finding import Finding, Kind, Result
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.store import Store
@@ -91,7 +91,7 @@ class Counter:
                 self.strange.append((partition, record.offset, record.timestamp, str(refused)))
             return
         place = f"{self._topic}/{partition}/{record.offset}"
-        if reason in UNREAD and not chunk.doubtful:
+        if reason in UNREAD and not beyond(record.value):
             self._result.add(Finding(Kind.DIFFERENT, chunk.request_id, f"refused as {reason}, but is a chunk", place))
         tally = self._store.tally(partition, chunk.request_id)
         if tally is None:

@@ -70,28 +70,36 @@ def _no_constant(_: str) -> float:
     raise ValueError
 
 
-def check(chunk: Json) -> None:
-    """The strict envelope."""
+def check(chunk: Json) -> tuple[int, int | None]:
+    """The strict envelope; its timestamp and start_timestamp in µs since the epoch.
+
+    Raises:
+        Refused: it is none.
+    """
     version = chunk.get("schema_version", 1)
     if type(version) is int and version > SCHEMA_VERSION:
         raise Refused("unsupported_version")
+    begun, at = chunk.get("start_timestamp"), moment(chunk.get("timestamp"))
+    started = None if begun is None else moment(begun)
     fine = (
         version == SCHEMA_VERSION
         and chunk.get("stream_type") in _TYPES
         and _is_id(chunk.get("request_id"))
         and _is_count(chunk.get("chunk_index"))
-        and moment(chunk.get("timestamp")) is not None
-        and (chunk.get("start_timestamp") is None or moment(chunk["start_timestamp"]) is not None)
-        and all(isinstance(chunk.get(name), str | None) for name in ("provider", "model"))
+        and (begun is None or started is not None)
+        and isinstance(chunk.get("provider"), str | None)
+        and isinstance(chunk.get("model"), str | None)
         and isinstance(chunk.get("is_final", False), bool)
         and (chunk.get("image_index") is None or _is_count(chunk["image_index"]))
         and _is_count(chunk.get("attempt", 0))
-        and all(isinstance(chunk.get(name), dict | None) for name in ("response", "error"))
+        and isinstance(chunk.get("response"), dict | None)
+        and isinstance(chunk.get("error"), dict | None)
         and (chunk.get("cost") is None or _is_number(chunk["cost"]))
         and _are_labels(chunk.get("labels", {}))
     )
-    if not fine:
+    if at is None or not fine:
         raise Refused("invalid")
+    return at, started
 
 
 def _is_id(value: Any) -> bool:
@@ -115,6 +123,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _are_labels(value: Any) -> bool:
+    if not value and isinstance(value, dict):
+        return True
     if not isinstance(value, dict) or len(value) > MAX_LABELS:
         return False
     return all(
@@ -127,16 +137,16 @@ def _size(text: str) -> int:
     return len(text.encode(errors="surrogatepass"))
 
 
-def beyond(document: Any) -> bool:
-    """Whether a number is too large or something nests too deeply, anywhere."""
-    todo: list[tuple[Any, int]] = [(document, 0)]
+def beyond(value: bytes) -> bool:
+    """Whether a number is too large or something nests too deeply, anywhere: a chunk may be refused for that alone."""
+    todo: list[tuple[Any, int]] = [(document_of(value)[0], 0)]
     while todo:
-        value, depth = todo.pop()
-        if isinstance(value, dict | list):
+        node, depth = todo.pop()
+        if isinstance(node, dict | list):
             if depth >= min(MAX_NESTING, MAX_DEPTH):
                 return True
-            todo.extend((child, depth + 1) for child in (value.values() if isinstance(value, dict) else value))
-        elif isinstance(value, int | float) and not isinstance(value, bool) and not _is_number(value):
+            todo.extend((child, depth + 1) for child in (node.values() if isinstance(node, dict) else node))
+        elif isinstance(node, int | float) and not isinstance(node, bool) and not _is_number(node):
             return True
     return False
 

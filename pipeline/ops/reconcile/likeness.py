@@ -19,7 +19,7 @@ from schemas.leaves import MAX_INTEGER
 
 def print_of(document: Json, stream_type: str) -> int:
     """CRC-32 of what a repeat must have in common with the first: known fields, but for the time and the latency."""
-    same = {name: document.get(name) for name in known(None)}
+    same = {name: document[name] for name in known(None) if name in document}
     payload = same.get("response")
     if isinstance(payload, dict):
         same["response"] = pruned = _pruned(payload, known(stream_type))
