@@ -21,7 +21,16 @@ NO_IMAGE: Final = -1
 SILENT, LOUD, LAST_WORD = range(3)
 """Whether a chunk adds something to a record that is made without it; the last one only to a record without an end."""
 
-_CHAT: Final = (StreamType.CHAT, StreamType.TEXT)
+_RESPONSES: Final = StreamType.RESPONSES.value
+_CHAT: Final = frozenset((StreamType.CHAT.value, StreamType.TEXT.value))
+_TELLING: Final = _CHAT | {_RESPONSES}
+"""Types whose payloads name model and service tier."""
+_SPOKEN: Final = {
+    StreamType.AUDIO.value: ("audio",),
+    StreamType.TRANSCRIPTION.value: ("delta", "text"),
+    StreamType.IMAGE.value: ("b64_json", "url"),
+}
+"""Leaves of which one makes more than a usage of a payload."""
 _WHO: Final = frozenset(
     ("id", "created", "model", "provider", "system_fingerprint", "index", "request_type", "latency", "type", "object")
 )
@@ -121,7 +130,7 @@ def _chunk(document: Json, times: tuple[int, int | None]) -> Chunk:
     choices = _choices(payload) if payload is not None and stream_type in _CHAT and error is None else []
     image = document.get("image_index")
     extra = table(payload.get("extra_fields")) if payload is not None else {}
-    said = table(payload.get("response")) if payload is not None and stream_type == StreamType.RESPONSES else payload
+    said = table(payload.get("response")) if payload is not None and stream_type == _RESPONSES else payload
     return Chunk(
         request_id=document["request_id"],
         stream_type=stream_type,
@@ -133,7 +142,7 @@ def _chunk(document: Json, times: tuple[int, int | None]) -> Chunk:
         started=times[1],
         provider=document.get("provider"),
         model=document.get("model"),
-        said_model=_text(said, "model") if stream_type in (*_CHAT, StreamType.RESPONSES) else None,
+        said_model=_text(said, "model") if stream_type in _TELLING else None,
         is_final=document.get("is_final", False),
         finish=_finish(choices),
         others=any(choice.get("index") for choice in choices),
@@ -141,7 +150,7 @@ def _chunk(document: Json, times: tuple[int, int | None]) -> Chunk:
         usage_type=usage_type,
         cost=document.get("cost"),
         labels=document.get("labels") or {},
-        tier=_text(said, "service_tier") if stream_type in (*_CHAT, StreamType.RESPONSES) else None,
+        tier=_text(said, "service_tier") if stream_type in _TELLING else None,
         cached=table(extra.get("cache_debug")).get("cache_hit") is True,
         loudness=_loudness(document, payload, kind),
         print=print_of(document, stream_type),
@@ -174,7 +183,7 @@ def _usage(stream_type: str, payload: Json | None, error: Json | None) -> tuple[
         return table(error.get("extra_fields")).get("billed_usage"), StreamType.CHAT
     if payload is None:
         return None, stream_type
-    if stream_type == StreamType.RESPONSES:
+    if stream_type == _RESPONSES:
         return table(payload.get("response")).get("usage"), stream_type
     usage = payload.get("usage")
     if not isinstance(usage, dict):
@@ -193,11 +202,10 @@ def _kind(stream_type: str, payload: Json | None, error: Json | None, usage: Any
         return DATA
     if stream_type in _CHAT:
         bare = not _choices(payload)
-    elif stream_type == StreamType.RESPONSES:
+    elif stream_type == _RESPONSES:
         bare = payload.get("delta") is None and not _has_table(payload, "item") and not _has_table(payload, "part")
     else:
-        said = {StreamType.AUDIO: ("audio",), StreamType.TRANSCRIPTION: ("delta", "text")}
-        bare = not any(_text(payload, name) for name in said.get(StreamType(stream_type), ("b64_json", "url")))
+        bare = not any(_text(payload, name) for name in _SPOKEN[stream_type])
     return USAGE if bare else DATA
 
 
@@ -207,10 +215,8 @@ def _has_table(payload: Json, name: str) -> bool:
 
 def _is_failure(stream_type: str, payload: Json) -> bool:
     if stream_type in _CHAT:
-        return bool(table(payload.get("x_groq")).get("error"))
-    return payload.get("type") == "error" or (
-        stream_type == StreamType.RESPONSES and payload.get("type") == "response.failed"
-    )
+        return "x_groq" in payload and bool(table(payload["x_groq"]).get("error"))
+    return payload.get("type") == "error" or (stream_type == _RESPONSES and payload.get("type") == "response.failed")
 
 
 def _finish(choices: list[Json]) -> str | None:
@@ -230,7 +236,7 @@ def _loudness(document: Json, payload: Json | None, kind: int) -> int:
 
 
 def _says(stream_type: str, payload: Json) -> bool:
-    if stream_type == StreamType.RESPONSES:
+    if stream_type == _RESPONSES:
         return payload.get("type") in _ENDS or any(
             payload.get(name) not in _NOTHING for name in (*_SAID, *_SAID_ELSEWHERE)
         )

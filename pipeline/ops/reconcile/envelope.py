@@ -26,7 +26,7 @@ from schemas.leaves import (
 
 Json = dict[str, Any]
 
-_TYPES: Final = frozenset(StreamType)
+_TYPES: Final = frozenset(each.value for each in StreamType)
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3])(:\d\d:\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
