@@ -31,6 +31,7 @@ _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3])(:\d\d:\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+_DIGITS: Final = 400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -47,7 +48,7 @@ def document_of(value: bytes) -> tuple[Json, bool]:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         halves = True
         try:
-            document = json.loads(value, parse_constant=_no_constant)
+            document = json.loads(value, parse_constant=_no_constant, parse_int=_integer)
         except RecursionError:
             raise Refused("invalid") from None
         except ValueError:
@@ -64,6 +65,11 @@ def mended(value: Any) -> Any:
     if isinstance(value, dict):
         return {mended(name): mended(child) for name, child in value.items()}
     return [mended(child) for child in value] if isinstance(value, list) else value
+
+
+def _integer(digits: str) -> int:
+    """Any integer: of one with thousands of digits only its size matters, and Python reads no more than 4,300."""
+    return int(digits[:_DIGITS])
 
 
 def _no_constant(_: str) -> float:
@@ -139,11 +145,13 @@ def _size(text: str) -> int:
 
 def beyond(value: bytes) -> bool:
     """Whether a number is too large or something nests too deeply, anywhere: a chunk may be refused for that alone."""
+    if value.count(b"{") + value.count(b"[") > MAX_DEPTH:
+        return True
     todo: list[tuple[Any, int]] = [(document_of(value)[0], 0)]
     while todo:
         node, depth = todo.pop()
         if isinstance(node, dict | list):
-            if depth >= min(MAX_NESTING, MAX_DEPTH):
+            if depth >= MAX_NESTING:
                 return True
             todo.extend((child, depth + 1) for child in (node.values() if isinstance(node, dict) else node))
         elif isinstance(node, int | float) and not isinstance(node, bool) and not _is_number(node):

@@ -80,7 +80,7 @@ class Prices:
             return Check(UNCHECKED, str(why))
         if any(abs(amount - Decimal(total)) <= CENT for amount in found):
             return Check(EQUAL)
-        return Check(DIFFERENT, f"{found[0]:f}")
+        return Check(DIFFERENT, f"{found[0].normalize():f}")
 
     def _compute(self, record: Json, details: Json, source: str) -> Sequence[Decimal]:
         asked = _asked(record, details)
@@ -99,11 +99,11 @@ class Prices:
         return _by_list, hashlib.sha256(data).hexdigest()[:16]
 
     @cached_property
-    def _overlay(self) -> tuple[Callable[[_Calculation], Decimal], str | None]:
+    def _overlay(self) -> tuple[Callable[[_Calculation], Decimal], str]:
         from pipeline.pricing.overlay_file import read  # noqa: PLC0415  (few have one)
 
         if self._path is None:
-            return _nothing, None
+            raise _CantTellError("no overlay given")
         overlay = read(self._path)
 
         def calculate(asked: _Calculation) -> Decimal:
@@ -118,10 +118,6 @@ class Prices:
             return _multiplied(prices, asked.counts)
 
         return calculate, overlay.hash
-
-
-def _nothing(_: _Calculation) -> Decimal:
-    raise _CantTellError("no overlay given")
 
 
 def _asked(record: Json, details: Json) -> _Calculation:
