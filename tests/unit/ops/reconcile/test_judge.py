@@ -28,7 +28,7 @@ SCOPE = Scope("main", TOPIC, "records", NUMBER, 0, 100)
 PRICES = Prices()
 LATER = Clock(START + 2 * HOUR, None, 300_000, 2_000, 24 * HOUR, 20_000)
 SOON = replace(LATER, now=START + 1_000)
-WHO = {"provider": "harbour", "model": "m-1", "labels": {"team": "a"}}
+WHO: dict[str, Any] = {"provider": "harbour", "model": "m-1", "labels": {"team": "a"}}
 
 
 def finished() -> list[Document]:

@@ -41,7 +41,7 @@ def overlay(tmp_path: Path) -> Path:
 
 def record(counts: dict[str, Any], provider: str, model: str, overlay: Path | None = None, **response: Any) -> Document:
     """The record of a chat stream with this usage."""
-    who = {"provider": provider, "model": model}
+    who: dict[str, Any] = {"provider": provider, "model": model}
     last = usage(1, counts, **who)
     last["response"] |= response
     prices = PriceList(None if overlay is None else read(overlay))
