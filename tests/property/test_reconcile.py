@@ -17,7 +17,7 @@ from pipeline.ops.reconcile.envelope import Refused
 from pipeline.ops.reconcile.judge import Scope, Verdict, judge
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.tally import Tally, decode, encode
-from tests.chunk import Document
+from tests.chunk import Document, encoded
 from tests.ledger import START
 from tests.property.chunk_json import chunks as any_chunks
 from tests.property.chunk_json import written
@@ -83,3 +83,32 @@ def test_odd_chunks_are_counted_as_the_fold_counts_them(documents: list[Document
 
     for name, verdict in verdicts(worker).items():
         assert not verdict.findings, (name, kind, verdict.findings)
+
+
+steps = st.sampled_from([0, 0, 0, 100, 2_500, 61_000, 301_000, 3_700_000])
+"""Ms of append time between two chunks: within and beyond the graces, the session window, the revise window."""
+
+
+@st.composite
+def stretched(draw: st.DrawFn) -> list[SourceRecord]:
+    """A chunk set in any order over a long time, some of it twice, some of the repeats with another content."""
+    chunks = draw(chunk_sets())
+    again = [dict(each) for each in draw(st.lists(st.sampled_from(chunks), max_size=4))]
+    for each in again:
+        if draw(st.booleans()):
+            each["cost"] = draw(st.sampled_from([0.125, 0.25]))
+    now, records = START, []
+    for offset, each in enumerate(draw(st.permutations([*chunks, *again]))):
+        now += draw(steps)
+        records.append(SourceRecord(b"r-1", encoded(each), offset, now))
+    return records
+
+
+@given(records=stretched(), data=st.data())
+def test_time_is_counted_alike(records: list[SourceRecord], data: st.DataObject) -> None:
+    """Late chunks, revisions, conflicts, repeats after the close: dead letters and records account for all of them."""
+    told = st.sampled_from(["", "", "finalize", "checkpoint", "restart"])
+    between = data.draw(st.lists(told, min_size=len(records), max_size=len(records)))
+
+    for verdict in verdicts(worked(records, between)).values():
+        assert not verdict.findings, verdict.findings

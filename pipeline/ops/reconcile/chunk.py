@@ -18,8 +18,9 @@ FLOATING: Final = -1
 """Attempt of a bare marker that names none: it belongs to the highest."""
 NO_IMAGE: Final = -1
 
-SILENT, LOUD, LAST_WORD = range(3)
-"""Whether a chunk adds something to a record that is made without it; the last one only to a record without an end."""
+SILENT, LOUD, LAST_WORD, FILLS = range(4)
+"""Whether a chunk adds something to a record that is made without it; the last two only to one that is not complete:
+they end it, or fill a gap."""
 
 _RESPONSES: Final = StreamType.RESPONSES.value
 _CHAT: Final = frozenset((StreamType.CHAT.value, StreamType.TEXT.value))
@@ -32,7 +33,10 @@ _SPOKEN: Final = {
 }
 """Leaves of which one makes more than a usage of a payload."""
 _WHO: Final = frozenset(
-    ("id", "created", "model", "provider", "system_fingerprint", "index", "request_type", "latency", "type", "object")
+    (
+        *("id", "created", "model", "provider", "system_fingerprint", "index", "request_type", "latency", "type"),
+        *("object", "sequence_number", "partial_image_index"),
+    )
 )
 _SAID: Final = (
     "delta",

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 from pipeline.ops.reconcile import runs
-from pipeline.ops.reconcile.chunk import LAST_WORD, SILENT, table
+from pipeline.ops.reconcile.chunk import FILLS, FLOATING, LOUD, SILENT, table
 from pipeline.ops.reconcile.claim import ESTIMATED, INTERNAL, Claim
 from pipeline.ops.reconcile.clock import Clock
 from pipeline.ops.reconcile.finding import Difference
@@ -87,8 +87,12 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
     if told.waiting or told.differences:
         return told
     _evidence(told, tally, claims, top, taken)
+    dropped = taken < len(tally.offsets) or top.chunks < taken
+    if dropped and tally.highest and FLOATING in tally.attempts:
+        told.unchecked.append("money: a marker without an attempt beside late chunks")
+        return told
     _labels(told, tally, top)
-    if taken < len(tally.offsets):
+    if dropped:
         told.unchecked.append("attribution: a late chunk that adds nothing")
     else:
         _attribution(told, tally, top)
@@ -100,9 +104,11 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
 def _late(told: Comparison, tally: Tally, top: Claim, taken: int, clock: Clock) -> None:
     """Chunks after the last one that the record counts."""
     for offset, loudness in zip(tally.offsets[taken:], tally.loudness[taken:], strict=True):
-        if loudness == SILENT or (loudness == LAST_WORD and top.complete):
+        if loudness == SILENT or (loudness != LOUD and top.complete):
             continue
-        if clock.past(tally.last_ms + clock.grace):
+        if loudness == FILLS:  # a gap between chunks that all came late is none of the record
+            told.unchecked.append("a late chunk without content that may fill a gap")
+        elif clock.past(tally.last_ms + clock.grace):
             told.differences.append(Difference("chunk", f"counted, offset {offset}", "not counted"))
         else:
             told.waiting = True
@@ -124,7 +130,7 @@ def _evidence(told: Comparison, tally: Tally, claims: Sequence[Claim], top: Clai
     sure = top.last if top.revision == 0 else first.last if first.revision == 0 else -1
     sure = -1 if sure is None else sure
     silent = sum(
-        loudness != 1 and offset > sure
+        loudness != LOUD and offset > sure
         for offset, loudness in zip(tally.offsets[:taken], tally.loudness[:taken], strict=True)
     )
     if not taken - silent <= top.chunks <= taken:
@@ -154,7 +160,7 @@ def _hold_within(told: Comparison, name: str, offsets: Sequence[int], sure: int,
 def _labels(told: Comparison, tally: Tally, top: Claim) -> None:
     """Who pays."""
     told.hold("stream type", tally.stream_type, top.stream_type)
-    labels = {name: value for name, (_, value) in tally.labels.items()}
+    labels = tally.who_pays()
     for name in sorted(labels.keys() | top.labels.keys()):
         if labels.get(name) != top.labels.get(name):
             told.differences.append(Difference("label", name, "another value" if name in top.labels else "missing"))

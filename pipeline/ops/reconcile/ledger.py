@@ -147,7 +147,7 @@ async def _claim(
 def wants(selection: Selection, row: Row) -> bool:
     """Whether a request is meant, by its labels too."""
     if row.tally is not None:
-        return selection.wants(row.request_id, {name: value for name, (_, value) in row.tally.labels.items()})
+        return selection.wants(row.request_id, row.tally.who_pays())
     return selection.wants(row.request_id, row.claims[-1].labels if row.claims else {})
 
 

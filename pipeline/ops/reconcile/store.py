@@ -22,7 +22,7 @@ ROOM: Final = 300_000
 """Identities whose tallies are held in memory; about 60 MB."""
 
 _TABLES: Final = """
-CREATE TABLE IF NOT EXISTS tallies (partition INTEGER, id TEXT, tally BLOB, changed INTEGER,
+CREATE TABLE IF NOT EXISTS tallies (partition INTEGER, id TEXT, tally BLOB, changed INTEGER, last INTEGER,
     PRIMARY KEY (partition, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (partition INTEGER, id TEXT, offset INTEGER, claim BLOB, fresh INTEGER,
     PRIMARY KEY (partition, id, offset)) WITHOUT ROWID;
@@ -119,10 +119,10 @@ class Store:
                 break
             tally = self._held.pop(place)
             self._size -= tally.size
-            rows.append((*place, encode(tally)))
+            rows.append((*place, encode(tally), tally.last_ms))
         if not self._held:
             self._size = 0
-        self._db.executemany("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, 1)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, 1, ?)", rows)
 
     # ---- dead letters and records --------------------------------------------------------------------------------
 
@@ -221,11 +221,8 @@ class Store:
     def settle(self, before: int, until: int) -> None:
         """Give up what was judged and had no chunk since `before`, and remember its ids `until` then, both in ms."""
         self._spill(0)
-        old = [
-            place[:2]
-            for *place, value in self._db.execute("SELECT partition, id, tally FROM tallies WHERE NOT changed")
-            if decode(value).last_ms < before
-        ]
+        sql = "SELECT partition, id FROM tallies WHERE NOT changed AND last < ?"
+        old = self._db.execute(sql, (before,)).fetchall()
         self._db.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", ((*place, until) for place in old))
         for table in ("tallies", "claims", "told"):
             self._db.executemany(f"DELETE FROM {table} WHERE partition = ? AND id = ?", old)  # noqa: S608 (own names)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.ops.reconcile import runs
-from pipeline.ops.reconcile.chunk import ERROR, FLOATING, LOUD, MARKER, NO_IMAGE, Chunk
+from pipeline.ops.reconcile.chunk import ERROR, FILLS, FLOATING, LOUD, MARKER, NO_IMAGE, Chunk
 from pipeline.ops.reconcile.usage import NO_USAGE, Uncheckable, Usage, added, is_partial, merged, usage_of
 from schemas.chunk import StreamType
 
@@ -52,7 +52,7 @@ class Tally(msgspec.Struct, array_like=True):
         repeats: offsets of repeats; negative (-1 - offset) of those that say something else.
         refused: offset and reason of chunks that have a dead letter.
         attempts: what each says, by number; FLOATING for bare markers that name none.
-        labels: value by key, and the place of the chunk that says it.
+        labels: by key and attempt the lowest chunk that has it, and the value.
         started: earliest start_timestamp; begun: earliest timestamp.
         final: is_final was seen.
     """
@@ -68,7 +68,7 @@ class Tally(msgspec.Struct, array_like=True):
     repeats: list[int] = []
     refused: list[tuple[int, str]] = []
     attempts: dict[int, Stated] = {}
-    labels: dict[str, tuple[tuple[int, int, int, int], str]] = {}
+    labels: dict[str, dict[int, tuple[Order, str]]] = {}
     started: int | None = None
     begun: int = 0
     final: bool = False
@@ -88,7 +88,8 @@ class Tally(msgspec.Struct, array_like=True):
         if len(self.prints) < PRINTS:
             self.prints[f"{slot} {chunk.position}"] = chunk.print
         self.last_ms = max(self.last_ms, appended)
-        self.loudness.append(LOUD if self._fills(slot, chunk.position) else chunk.loudness)
+        fills = chunk.loudness != LOUD and self._fills(slot, chunk.position)
+        self.loudness.append(FILLS if fills else chunk.loudness)
         self.offsets.append(offset)
         self.begun = chunk.at if len(self.offsets) == 1 else min(self.begun, chunk.at)
         if chunk.started is not None:
@@ -96,9 +97,9 @@ class Tally(msgspec.Struct, array_like=True):
         self.final = self.final or chunk.is_final
         place = chunk.position, chunk.image, chunk.kind
         for name, value in chunk.labels.items():
-            where = max(chunk.attempt, 0), *place
-            if name not in self.labels or where < self.labels[name][0]:
-                self.labels[name] = where, value
+            known = self.labels.setdefault(name, {})
+            if chunk.attempt not in known or place < known[chunk.attempt][0]:
+                known[chunk.attempt] = place, value
         _hear(self.attempts.setdefault(chunk.attempt, Stated()), chunk, place)
 
     def _fills(self, slot: str, index: int) -> bool:
@@ -117,6 +118,14 @@ class Tally(msgspec.Struct, array_like=True):
         if floating is not None:
             found[self.highest] = _over(found.get(self.highest, Stated()), floating)
         return dict(sorted(found.items()))
+
+    def who_pays(self) -> dict[str, str]:
+        """Labels: of each the value of the lowest attempt and chunk; a marker without one is in the highest attempt."""
+        found = {}
+        for name, known in self.labels.items():
+            placed = [(self.highest if number == FLOATING else number, *told) for number, told in known.items()]
+            found[name] = min(placed)[2]
+        return found
 
     def missing(self) -> int | None:
         """How many indexes are missing; None where only the fold's rules for images, errors and attempts tell."""
