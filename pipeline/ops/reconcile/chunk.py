@@ -241,9 +241,10 @@ def _loudness(document: Json, payload: Json | None, kind: int) -> int:
 
 def _says(stream_type: str, payload: Json) -> bool:
     if stream_type == _RESPONSES:
-        return payload.get("type") in _ENDS or any(
-            payload.get(name) not in _NOTHING for name in (*_SAID, *_SAID_ELSEWHERE)
-        )
+        event = payload.get("type")
+        if not isinstance(event, str) or not event.startswith("response."):
+            return False  # an event that nobody knows is ignored (S-RESP-11)
+        return event in _ENDS or any(payload.get(name) not in _NOTHING for name in (*_SAID, *_SAID_ELSEWHERE))
     todo: list[Any] = [payload]
     while todo:
         value = todo.pop()

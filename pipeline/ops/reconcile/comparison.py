@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 from pipeline.ops.reconcile import runs
-from pipeline.ops.reconcile.chunk import FILLS, FLOATING, LOUD, SILENT, table
+from pipeline.ops.reconcile.chunk import FILLS, FLOATING, LAST_WORD, LOUD, SILENT, table
 from pipeline.ops.reconcile.claim import ESTIMATED, INTERNAL, Claim
 from pipeline.ops.reconcile.clock import Clock
 from pipeline.ops.reconcile.finding import Difference
@@ -82,11 +82,14 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
     told.hold("source partition", partition, top.source)
     told.hold("record partition", partition, top.partition)
     taken = runs.below(tally.offsets, top.last)
-    _late(told, tally, top, taken, clock)
+    _late(told, tally, claims, top, taken, clock)
     _refused(told, tally, claims)
     if told.waiting or told.differences:
         return told
     _evidence(told, tally, claims, top, taken)
+    if _replaced(tally, _sure(claims, top)):
+        told.unchecked.append("money: a late chunk that came again with other content")
+        return told
     dropped = taken < len(tally.offsets) or top.chunks < taken
     if dropped and tally.highest and FLOATING in tally.attempts:
         told.unchecked.append("money: a marker without an attempt beside late chunks")
@@ -101,13 +104,16 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
     return told
 
 
-def _late(told: Comparison, tally: Tally, top: Claim, taken: int, clock: Clock) -> None:
+def _late(told: Comparison, tally: Tally, claims: Sequence[Claim], top: Claim, taken: int, clock: Clock) -> None:
     """Chunks after the last one that the record counts."""
+    was_complete = min(claims, key=lambda claim: claim.revision).complete
     for offset, loudness in zip(tally.offsets[taken:], tally.loudness[taken:], strict=True):
         if loudness == SILENT or (loudness != LOUD and top.complete):
             continue
-        if loudness == FILLS:  # a gap between chunks that all came late is none of the record
-            told.unchecked.append("a late chunk without content that may fill a gap")
+        if loudness == FILLS or (loudness == LAST_WORD and was_complete):
+            # A gap between chunks that all came late is none of the record; and whether a revision of what was
+            # complete before still waits for an end, the contract leaves open.
+            told.unchecked.append("a late chunk without content that may fill a gap or end a revision")
         elif clock.past(tally.last_ms + clock.grace):
             told.differences.append(Difference("chunk", f"counted, offset {offset}", "not counted"))
         else:
@@ -124,11 +130,24 @@ def _refused(told: Comparison, tally: Tally, claims: Sequence[Claim]) -> None:
             told.differences.append(Difference("chunk", f"counted, offset {offset}", f"refused as {reason}"))
 
 
+def _sure(claims: Sequence[Claim], top: Claim) -> int:
+    """The offset up to which every chunk came before the first close."""
+    first = min(claims, key=lambda claim: claim.revision)
+    last = top.last if top.revision == 0 else first.last if first.revision == 0 else None
+    return -1 if last is None else last
+
+
+def _replaced(tally: Tally, sure: int) -> bool:
+    """Whether a chunk that added nothing came late and then again with something: the first is not remembered."""
+    silent = any(
+        loudness != LOUD and offset > sure for offset, loudness in zip(tally.offsets, tally.loudness, strict=True)
+    )
+    return silent and any(-1 - offset > sure for offset in tally.repeats if offset < 0)
+
+
 def _evidence(told: Comparison, tally: Tally, claims: Sequence[Claim], top: Claim, taken: int) -> None:
     """Counts of chunks, repeats and conflicts, offsets, holes."""
-    first = min(claims, key=lambda claim: claim.revision)
-    sure = top.last if top.revision == 0 else first.last if first.revision == 0 else -1
-    sure = -1 if sure is None else sure
+    sure = _sure(claims, top)
     silent = sum(
         loudness != LOUD and offset > sure
         for offset, loudness in zip(tally.offsets[:taken], tally.loudness[:taken], strict=True)
@@ -146,7 +165,7 @@ def _evidence(told: Comparison, tally: Tally, claims: Sequence[Claim], top: Clai
     if not top.omitted:
         told.hold("conflicts without a dead letter", 0, unlike)
     missing = tally.missing()
-    if missing is not None and taken == len(tally.offsets):
+    if missing is not None and taken == len(tally.offsets) == top.chunks:
         told.hold("missing indexes", missing, top.missing)
 
 

@@ -28,7 +28,11 @@ def print_of(document: Json, stream_type: str) -> int:
             extra.pop("latency", None)
             if not extra:
                 del pruned["extra_fields"]
-    kept = {name: _even(value) for name, value in same.items() if value not in (None, {}, False) or name == "response"}
+    kept = {
+        name: _even(value)
+        for name, value in same.items()
+        if value is not None and (name == "response" or value not in ({}, False))
+    }
     try:
         return crc32(msgspec.json.encode(kept, order="sorted"))
     except (UnicodeEncodeError, RecursionError):

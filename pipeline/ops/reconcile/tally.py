@@ -123,8 +123,11 @@ class Tally(msgspec.Struct, array_like=True):
         """Labels: of each the value of the lowest attempt and chunk; a marker without one is in the highest attempt."""
         found = {}
         for name, known in self.labels.items():
-            placed = [(self.highest if number == FLOATING else number, *told) for number, told in known.items()]
-            found[name] = min(placed)[2]
+            placed = [
+                (self.highest if number == FLOATING else number, place, number, value)
+                for number, (place, value) in known.items()
+            ]
+            found[name] = min(placed)[3]
         return found
 
     def missing(self) -> int | None:
