@@ -20,9 +20,9 @@ from pipeline.ops.reconcile.finding import Cause, Finding, Kind, Result, State
 from pipeline.ops.reconcile.judge import Scope, judge
 from pipeline.ops.reconcile.ledger import Request, add_ledger, add_parted, judge_strange, prices_of, wants
 from pipeline.ops.reconcile.store import Row, Store
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.topics.bound import Bound
-from pipeline.topics.group import positions_of
+from pipeline.topics.group import group_of
 from pipeline.topics.reader import Topics, reading
 
 TITLE: Final = "chunks against records, since the last look"
@@ -123,7 +123,7 @@ async def _read(
     topic = settings.chunk_topic
     numbers = asked.selection.numbers(topics.partitions(topic), topic)
     spans = {number: await topics.bounds(topic, number, asked.selection.since) for number in numbers}
-    read_to = await positions_of(client(settings), settings.ledger, topic)
+    read_to = (await group_of(settings, settings.ledger, topic)).offsets
     await _read_letters(settings, topics, store)
     counter = Counter(store, settings, result)
     clocks, scopes = {}, {}

@@ -17,9 +17,9 @@ from pipeline.ops.reconcile.finding import Cause, Difference, Finding, Kind, Res
 from pipeline.ops.reconcile.judge import Scope, judge
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.store import Row, Store
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.topics.bound import Bound
-from pipeline.topics.group import positions_of
+from pipeline.topics.group import group_of
 from pipeline.topics.reader import Progress, Topics, reading
 from pipeline.topics.selection import Selection
 
@@ -85,7 +85,7 @@ async def _count(
     topic, selection = settings.chunk_topic, asked.selection
     numbers = selection.numbers(topics.partitions(topic), topic)
     spans = {number: await topics.bounds(topic, number, selection.since, selection.until) for number in numbers}
-    read_to = await positions_of(client(settings), settings.ledger, topic)
+    read_to = (await group_of(settings, settings.ledger, topic)).offsets
     since = await _appended(topics, topic, spans) if selection.since is not None else None
     for number in range(topics.partitions(settings.dead_topic)):
         bounds = await topics.bounds(settings.dead_topic, number, since)
