@@ -86,6 +86,9 @@ def compare(tally: Tally, claims: Sequence[Claim], top: Claim, partition: int, c
     _refused(told, tally, claims)
     if told.waiting or told.differences:
         return told
+    if top.revision and taken < top.chunks <= taken + len(tally.refused):
+        told.unchecked.append("a correction that took in chunks out of dead letters")
+        return told
     _evidence(told, tally, claims, top, taken)
     if _replaced(tally, _sure(claims, top)):
         told.unchecked.append("money: a late chunk that came again with other content")

@@ -213,6 +213,17 @@ def test_revisions_hang_together() -> None:
     assert differences(alone) == {"revision 0": ("there", "missing")}
 
 
+def test_a_correction_may_take_in_dead_letters() -> None:
+    """A letter that went into a correction is in no offset of the topic: said, neither equal nor different."""
+    chunks = [chat(0, "a", finish="stop"), usage(1, cost=0.5)]
+    first, second = records(chunks[0], late=(chunks[1],))
+
+    verdict = judge(tally_of(*chunks, refused={1: "late"}), [claim(first), claim(second, 1)], SCOPE, LATER)
+
+    assert verdict.findings == []
+    assert verdict.unchecked == ["a correction that took in chunks out of dead letters"]
+
+
 def test_what_cannot_be_told_is_said() -> None:
     """An older gateway's cache: counted as unchecked, not as equal and not as different."""
     counts = {**USAGE, "prompt_tokens_details": {"cached_tokens": 3}}
