@@ -126,7 +126,7 @@ def test_all_zeros_and_then_exactly_what_was_spoiled(
         assert not result.found, result.listed[:5]
     assert clean.counts["chunks"] == len(messages)
     assert clean.states[State.OK] > 50
-    found = reconciled(spoiled(brisk))
+    found = reconciled(spoiled(brisk), now=int(time.time() * 1_000) + 60_000)
     assert named(found) == {
         ("missing", "again"),
         ("duplicate", "stated"),
