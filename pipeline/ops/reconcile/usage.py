@@ -39,6 +39,7 @@ MIXED: Final = frozenset(
 )
 """They reach us through gateways that convert, or do not."""
 _CACHE_BESIDE: Final = frozenset(("anthropic", "bedrock", "aws", "amazon-bedrock"))
+_XAI: Final = frozenset(("xai", "x-ai", "grok"))
 _GOOGLE: Final = frozenset(("gemini", "google", "vertex", "vertex_ai", "google-vertex"))
 
 _INPUTS: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
@@ -236,6 +237,10 @@ def _openai(raw: Json, provider: str, stream_type: str) -> Usage | Uncheckable:
         and (beside[0] or count(outputs.get("cached_tokens")))
     ):
         return Uncheckable("cache of an older gateway")
+    if provider in _XAI:  # only its reasoning is counted apart
+        beside = 0, beside[1]
+    elif provider in _CACHE_BESIDE:  # its output always holds the thinking
+        beside = beside[0], 0
     citations = _first(outputs.get("citation_tokens"), raw.get("citation_tokens")) or 0
     sides = _sides((prompt, completion, stated), beside, provider, stream_type, citations)
     if isinstance(sides, Uncheckable):
@@ -246,6 +251,8 @@ def _openai(raw: Json, provider: str, stream_type: str) -> Usage | Uncheckable:
 
 def _elsewhere(raw: Json, inputs: Json) -> tuple[Any, ...]:
     """Cache reads outside the details: DeepSeek's name, and Anthropic's beside OpenAI's."""
+    if inputs.get("cached_read_tokens") is not None or inputs.get("cached_tokens") is not None:
+        return ()
     names = raw.get("prompt_cache_hit_tokens"), raw.get("cache_read_input_tokens")
     return (*names, inputs.get("cache_read_input_tokens"))
 
@@ -259,10 +266,12 @@ def _sides(
 ) -> tuple[int | None, int | None] | Uncheckable:
     """Input and output, with what stands beside them."""
     prompt, completion, stated = told
-    if provider == "perplexity" and stream_type != StreamType.RESPONSES:
+    if provider == "perplexity":
+        if stream_type == StreamType.RESPONSES:
+            return prompt, completion
         return prompt, None if completion is None else completion + beside[1] + citations
     if provider in INSIDE or prompt is None or completion is None:
-        if provider in MIXED and any(beside):
+        if provider not in INSIDE and any(beside):
             return Uncheckable("one side alone")
         return prompt, completion
     readings = list(product(_readings(prompt, beside[0]), _readings(completion, beside[1])))
