@@ -89,7 +89,8 @@ def check(chunk: Json) -> tuple[int, int | None]:
     started = None if begun is None else moment(begun)
     fine = (
         version == SCHEMA_VERSION
-        and chunk.get("stream_type") in _TYPES
+        and isinstance(chunk.get("stream_type"), str)
+        and chunk["stream_type"] in _TYPES
         and _is_id(chunk.get("request_id"))
         and _is_count(chunk.get("chunk_index"))
         and (begun is None or started is not None)
