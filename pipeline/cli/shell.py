@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "usage": "Show usage and cost of a database of records, by day, model, label and more.",
     "erase": "Erase the content of some requests from the state and a database; say how long topics keep it.",
+    "reconcile": "Hold chunks, records, a sink's database and somebody's usage file against each other.",
     "prices": "Show prices, try them on a usage, compare them.",
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
     "dead": "Count dead letters, look at them, and send them back once.",
