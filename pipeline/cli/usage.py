@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import examples, json_option, with_settings
+from pipeline.cli.options import KAFKA, POLICY, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
 from pipeline.settings import Loaded, Settings
@@ -52,6 +52,7 @@ NOTHING: Final = "–"
         "streamledger usage --month 2026-11 --by label.tenant --by model --subtotals",
         "streamledger usage --db postgresql://ledger@db/ledger --by month --json",
         "streamledger usage --by label.tenant --by model --csv > usage.csv",
+        "streamledger usage --open --at 2026-12-01T00:00:00Z --label tenant=acme",
     ),
 )
 @click.option(
@@ -74,15 +75,29 @@ NOTHING: Final = "–"
 @click.option("--status", multiple=True, metavar="STATUS", help="Only success, error or incomplete; may be repeated.")
 @click.option("--subtotals", is_flag=True, help="With several --by: a sum of each group of all but the last.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, without totals.")
+@click.option(
+    "--open",
+    "still_open",
+    is_flag=True,
+    help="Instead, out of the chunk topic: the requests that were open at --at, with what they had used by then. "
+    "Give it the settings of the ledger's worker.",
+)
+@click.option("--at", metavar="TIME", help="With --open: the moment, by append time. [default: now]")
 @json_option
-@with_settings("ledger", "data_dir")
-def command(db: str | None, loaded: Loaded, *, as_json: bool, as_csv: bool, **asked: Any) -> int:
+@with_settings(*KAFKA, "chunk_topic", "data_dir", *POLICY)
+def command(
+    db: str | None, loaded: Loaded, *, as_json: bool, as_csv: bool, still_open: bool, at: str | None, **asked: Any
+) -> int:
     """Print the figures."""
     from pipeline.sinks.database import opened
     from pipeline.sinks.usage import ask
 
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of one answer", hint="leave one of them out")
+    if still_open:
+        return _open(loaded.settings, at, {**asked, "db": db, "csv": as_csv}, as_json=as_json)
+    if at is not None:
+        raise UsageError("--at is of --open", hint="a span of finished requests is --since and --until")
     question = _question(asked)
     with opened(db or default_database(loaded.settings)) as database:
         answer = ask(database, question)
@@ -98,6 +113,22 @@ def command(db: str | None, loaded: Loaded, *, as_json: bool, as_csv: bool, **as
 def default_database(settings: Settings) -> str:
     """The DuckDB file of a ledger, where nothing else is named."""
     return str(settings.data_dir / f"{settings.ledger}.duckdb")
+
+
+def _open(settings: Settings, at: str | None, asked: Mapping[str, Any], *, as_json: bool) -> int:
+    """What is open is known to the chunk topic, so what is asked of a database makes no sense."""
+    from pipeline.cli.opening import show
+    from pipeline.topics.selection import Selection, labels_of
+
+    wrong = [name for name, value in asked.items() if name != "labels" and value]
+    if wrong:
+        flag = "--by" if wrong[0] == "names" else f"--{wrong[0].replace('_', '-')}"
+        raise UsageError(f"{flag} is of a database, and --open looks at the chunk topic", hint="leave it out")
+    now = int(time.time() * 1_000)
+    moment = _moment("at", at, now)
+    start_logging(settings)
+    show(settings, now if moment is None else moment, Selection(labels=labels_of(asked["labels"])), as_json=as_json)
+    return OK
 
 
 def _question(asked: Mapping[str, Any]) -> Question:

@@ -20,11 +20,6 @@ from pipeline.settings import Settings
 
 README: Final = Path(__file__).parents[2] / "README.md"
 HEADING: Final = "### An invoice\n"
-COMMANDS: Final = """
-streamledger demo --db demo.duckdb
-streamledger usage --db demo.duckdb --month 2026-03 --by label.tenant
-streamledger usage --db demo.duckdb --month 2026-03 --by label.tenant --by model --subtotals
-"""
 SECONDS: Final = 240.0
 COST: Final = 5
 """Place of the cost behind the names of a row."""
@@ -34,9 +29,8 @@ Bill = dict[str, Decimal]
 
 def commands() -> list[str]:
     """The three commands of the README's block."""
-    _, found, section = README.read_text(encoding="utf-8").partition(HEADING)
-    block = section.split("```")[1].partition("\n")[2] if found else COMMANDS
-    return [line for line in block.splitlines() if line]
+    _, _, section = README.read_text(encoding="utf-8").partition(HEADING)
+    return [line for line in section.split("```")[1].splitlines() if line]
 
 
 def by_hand() -> tuple[dict[str, Bill], dict[str, int]]:

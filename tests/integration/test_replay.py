@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from pipeline.cli.shell import main
 from pipeline.core.canonical import canonical
 from pipeline.errors import UsageError
 from pipeline.ops.replay.openings import Opening, openings
@@ -316,7 +318,9 @@ def test_a_part_of_the_topic_gives_its_requests_and_lists_the_cut_ones(
 
 
 @pytest.mark.usefixtures("ledger_topics")
-def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(settings: Settings) -> None:
+def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A request that ended before, one that began after, and one in between: the last, as far as it had come."""
     envelope: Any = {"request_id": "r-100", "labels": {"tenant": "a"}, **PRICED}
     before = [*request(0), chat(0, "a", **envelope), chat(1, "b", usage=USAGE, **envelope)]
@@ -338,3 +342,12 @@ def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(settings: Settin
     assert (found.closed_by, found.due) == ("expiry", found.last + settings.session_window)
     assert found.first <= found.last < moment
     assert asyncio.run(told(Selection(labels={"tenant": "b"}))) == []
+
+    at = datetime.fromtimestamp(moment / 1_000, UTC).isoformat()
+    flags = [flag for flag in arguments(settings) if not flag.startswith(("--record-topic", "--clock-slack"))]
+    capfd.readouterr()
+    assert main.main(["usage", *flags, "--open", "--at", at, "--json"], standalone_mode=False) == 0
+    (shown,) = json.loads(capfd.readouterr().out)["open"]
+    assert (shown["request_id"], shown["cost"], shown["closed_by"]) == ("r-100", "0.0045", "expiry")
+    assert main.main(["usage", *flags, "--open", "--at", at, "--label", "tenant=b"], standalone_mode=False) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith("0 open at ")

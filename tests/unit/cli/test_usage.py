@@ -25,6 +25,8 @@ Invoke = Callable[..., Result]
         (("--until", "yesterday"), ["--until yesterday is no time"]),
         (("--label", "team"), ["--label team has no value"]),
         (("--json", "--csv"), ["two forms of one answer"]),
+        (("--at", "-1h"), ["--at is of --open"]),
+        (("--open",), ["--db is of a database"]),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
