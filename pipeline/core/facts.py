@@ -93,8 +93,8 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: 
 
 
 def _newest(chunks: Sequence[Any], name: str) -> Any:
-    """What nearly every chunk has: the search ends at once."""
-    return next((value for chunk in reversed(chunks) if (value := getattr(chunk, name)) is not None), None)
+    """A name that nearly every chunk has: the search ends at once. An empty one is how some gateways leave it out."""
+    return next((value for chunk in reversed(chunks) if (value := getattr(chunk, name))), None)
 
 
 def _last(chunks: Sequence[Any], name: str) -> Any:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.reconcile.finding import Cause, Kind, Result, State
@@ -23,35 +20,16 @@ from pipeline.ops.reconcile.ledger import Request, reconcile
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.selection import Selection, selection
-from schemas.record import NOT_CANONICAL
 from tests.chunk import Document, chat, encoded, error, marker, usage
 from tests.integration.engine import corpus
 from tests.integration.engine.harness import committed, interleaved, running, streams
-
-Message = tuple[bytes | None, bytes | None, int | None]
-"""Key, value, partition."""
+from tests.integration.spoiling import Message, altered, mispriced, put
 
 
 @pytest.fixture(scope="module")
 def brisk_windows() -> dict[str, int]:
     """Windows of a second or two."""
     return {"finish_grace": 300, "attempt_grace": 500, "session_window": 3_000, "clock_slack": 1_000}
-
-
-def put(settings: Settings, topic: str, messages: Iterable[Message]) -> None:
-    """Messages to a topic, in order."""
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True, linger_ms=5)
-        await producer.start()
-        try:
-            for key, value, partition in messages:
-                await producer.send(topic, value, key=key, partition=partition)
-            await producer.flush()
-        finally:
-            await producer.stop()
-
-    asyncio.run(produce())
 
 
 def reconciled(settings: Settings, **changes: Any) -> Result:
@@ -96,12 +74,6 @@ def all_sorts() -> list[Message]:
     return messages
 
 
-def resealed(record: Document) -> bytes:
-    """A record with a digest that holds."""
-    kept = {name: value for name, value in record.items() if name not in NOT_CANONICAL}
-    return msgspec.json.encode(record | {"digest": sha256(msgspec.json.encode(kept)).hexdigest()})
-
-
 def test_all_zeros_and_then_exactly_what_was_spoiled(
     settings: Settings, brisk_windows: dict[str, int], tmp_path: Path
 ) -> None:
@@ -144,22 +116,15 @@ def spoiled(settings: Settings) -> Settings:
         record = json.loads(each.value or b"")
         match record["request_id"], record["revision"]:
             case "again", _:
-                continue
+                pass
             case "stated", _:
                 copy += [each, each]
-                continue
             case "two", 0:
-                record["token_usage"]["completion_tokens"] += 1
-                record["token_usage"]["total_tokens"] += 1
+                copy.append(replace(each, value=altered(record)))
             case "listed", _:
-                details = record["cost_details"]
-                for name in ("input", "output", "total"):
-                    details[name] = f"{Decimal(details[name]) * 10:f}"
-                record["cost"] = float(details["total"])
+                copy.append(replace(each, value=mispriced(record)))
             case _:
                 copy.append(each)
-                continue
-        copy.append(replace(each, value=resealed(record)))
     other = settings.model_copy(update={"record_topic": f"{settings.record_topic}.copy"})
     asyncio.run(create(client(other), definitions(other)))
     put(other, other.record_topic, [(each.key, each.value, each.partition) for each in copy])

@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
         attempt: FLOATING for a bare marker that names none.
         kind: DATA, USAGE, ERROR or MARKER.
         at, started: payload times in µs since the epoch.
-        provider, model: as the envelope names them.
+        provider, model: as the envelope names them; an empty name is none.
         said_model: as the payload does.
         is_final: the gateway's word.
         finish: finish_reason of choice 0.
@@ -144,8 +144,8 @@ def _chunk(document: Json, times: tuple[int, int | None]) -> Chunk:
         position=document["chunk_index"],
         at=times[0],
         started=times[1],
-        provider=document.get("provider"),
-        model=document.get("model"),
+        provider=document.get("provider") or None,
+        model=document.get("model") or None,
         said_model=_text(said, "model") if stream_type in _TELLING else None,
         is_final=document.get("is_final", False),
         finish=_finish(choices),

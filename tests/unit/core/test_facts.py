@@ -139,6 +139,7 @@ def test_cache_facts_come_from_the_highest_payload_that_has_them() -> None:
         pytest.param(
             [chunk(0, {"model": "payload"}), chat(1, model="envelope")], ("envelope", None), id="envelope first"
         ),
+        pytest.param([chat(0, model="named"), chat(1, model="")], ("named", None), id="an empty name is none"),
         pytest.param(
             [chunk(0, {"service_tier": "flex"}), chunk(1, {"service_tier": "default"})], (None, "default"), id="tier"
         ),

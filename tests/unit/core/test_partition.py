@@ -140,6 +140,14 @@ def test_one_request_can_be_closed_now() -> None:
     assert work.open_count == 1
 
 
+def test_what_is_open_or_gathers_can_be_looked_at() -> None:
+    """A request that waits for its end, and one whose late chunks gather; not one that is closed."""
+    ledger = Ledger().send(chat(0, "a", finish="stop"), chat(0, "a", is_final=True, request_id="done")).until(GRACE)
+    work = ledger.send(usage(1), OTHER, at=GRACE + 1).partition
+
+    assert [(head.request_id, head.revision) for head in work.heads()] == [("clock", 0), ("r-1", 1)]
+
+
 BAD: list[tuple[str, bytes | None, bytes | None, str]] = [
     ("not JSON", b"{", b"r-1", "not_json"),
     ("not UTF-8", b'{"request_id":"\xff"}', b"r-1", "not_json"),
