@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
-from pipeline.cli.usage import default_database
 from pipeline.errors import FOUND_PROBLEM, OK
 from pipeline.settings import Loaded
 
@@ -53,7 +52,7 @@ def command(loaded: Loaded, *, selection: Selection, db: str | None, execute: bo
 
     start_logging(loaded.settings)
     if db is None:
-        found = default_database(loaded.settings)
+        found = database(loaded.settings)
         db = found if Path(found).is_file() else None
     with bar() as progress:
         report = asyncio.run(erase.run(loaded.settings, selection, db, progress, execute=execute))

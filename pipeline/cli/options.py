@@ -95,6 +95,11 @@ def start_logging(settings: Settings, *, third_party: Literal["warning", "critic
     log.configure(level=settings.log_level, form=settings.log_format, third_party=quiet)
 
 
+def database(settings: Settings) -> str:
+    """The DuckDB file of a ledger's records, where no other database is named."""
+    return str(settings.data_dir / f"{settings.ledger}.duckdb")
+
+
 def examples(*lines: str) -> str:
     """The examples below a command's help."""
     return "\n\n".join(("Examples:", *(f"$ {line}" for line in lines)))
@@ -150,6 +155,7 @@ __all__ = [
     "POLICY",
     "Loaded",
     "assigned",
+    "database",
     "examples",
     "input_argument",
     "json_option",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
@@ -113,7 +113,7 @@ def _options(function: _Command) -> _Command:
 def duckdb(loaded: Loaded, *, db: str | None, **options: Any) -> int:
     """Keep records in a DuckDB file."""
     settings = loaded.settings
-    return _run(settings, db or str(settings.data_dir / f"{settings.ledger}.duckdb"), options)
+    return _run(settings, db or database(settings), options)
 
 
 @command.command(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, POLICY, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, POLICY, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
 from pipeline.settings import Loaded, Settings
@@ -99,8 +99,8 @@ def command(
     if at is not None:
         raise UsageError("--at is of --open", hint="a span of finished requests is --since and --until")
     question = _question(asked)
-    with opened(db or default_database(loaded.settings)) as database:
-        answer = ask(database, question)
+    with opened(db or database(loaded.settings)) as records:
+        answer = ask(records, question)
     if as_json:
         click.echo(json.dumps(_document(answer, question), ensure_ascii=False, indent=2))
     elif as_csv:
@@ -108,11 +108,6 @@ def command(
     else:
         _print(answer, question)
     return OK
-
-
-def default_database(settings: Settings) -> str:
-    """The DuckDB file of a ledger, where nothing else is named."""
-    return str(settings.data_dir / f"{settings.ledger}.duckdb")
 
 
 def _open(settings: Settings, at: str | None, asked: Mapping[str, Any], *, as_json: bool) -> int:

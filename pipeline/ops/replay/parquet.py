@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import FoundProblem, UsageError
-from pipeline.sinks.database import INSTALL
-from pipeline.sinks.row import COLUMNS, Kind
+from pipeline.sinks import migrations
+from pipeline.sinks.database import INSTALL, Dialect
+from pipeline.sinks.row import COLUMNS
 
-TYPES: Final = {
-    Kind.TEXT: "VARCHAR",
-    Kind.COUNT: "BIGINT",
-    Kind.FLAG: "BOOLEAN",
-    Kind.INSTANT: "TIMESTAMP",
-    Kind.USD: "DECIMAL(38,18)",
-    Kind.RATE: "DOUBLE",
-    Kind.DOCUMENT: "JSON",
-}
+TYPES: Final = migrations.TYPES[Dialect.DUCKDB]
 
 LONGEST_ROW: Final = 64 << 20
 """Bytes: a record of 8 MiB may be all labels, which are escaped once more in a row."""
