@@ -11,6 +11,7 @@ STAMP   := $(VENV)/.installed
 SEED    ?= 1
 MINUTES ?= 1
 CHAOS   ?= --json
+WORKERS ?= 2
 DEMO    ?=
 
 .PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
@@ -33,8 +34,8 @@ $(STAMP): pyproject.toml $(LOCK)
 demo: install ## Real Kafka, streams of all six types, a worker killed in mid-stream, an audit; under a minute: make demo DEMO="--db demo.duckdb"
 	@$(BIN)/streamledger demo $(DEMO)
 
-test: install ## Run all tests, on a real Kafka where they need one
-	@$(BIN)/python -m pytest
+test: install ## Run all tests, on a real Kafka where they need one, in WORKERS processes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: lint types cover test ## All that CI runs
 
