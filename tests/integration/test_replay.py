@@ -248,6 +248,7 @@ def test_records_go_to_another_topic_as_the_worker_sends_them(
 
 SENDING = """
 import os, signal, sys
+from pipeline.cli.shell import main
 from pipeline.engine.transaction import Transactions
 from pipeline.ops.replay import delivery
 delivery.BATCH = 10
