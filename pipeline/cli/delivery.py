@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, duration, json_option, start_logging, with_settings
 from pipeline.cli.ranges import with_selection
 from pipeline.errors import UsageError
-from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.sinks.export.flow import Origin, Way
@@ -129,10 +128,7 @@ def receiver_of(url: str, options: Options, method: str = "POST") -> Receiver:
     from pipeline.sinks.export.post import Receiver, receiver_url
     from pipeline.sinks.export.retry import Patience
 
-    try:
-        total = DURATION.parse(options["give_up_after"]) / 1_000
-    except ValueError as wrong:
-        raise UsageError(f"--give-up-after {options['give_up_after']}: {wrong}") from None
+    total = duration("--give-up-after", options["give_up_after"]) / 1_000
     return Receiver(receiver_url(url), Patience(random.random, total=total), _headers(options), method)
 
 

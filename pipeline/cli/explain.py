@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, POLICY, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, POLICY, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
 from pipeline.settings import Loaded, Settings
-from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.ops.explain import Found, Gathered
@@ -116,7 +115,7 @@ def _of_topics(request_id: str, settings: Settings, options: Mapping[str, Any], 
         until=until,
         partition=None if partition in (None, "all") else _number(partition),
         everywhere=partition == "all",
-        late_ms=_duration(options["late"]),
+        late_ms=duration("--late", options["late"]),
         records=records,
     )
     with bar() as progress:
@@ -127,10 +126,3 @@ def _number(partition: str) -> int:
     if not (partition.isascii() and partition.isdigit()):
         raise UsageError(f"--partition {partition} is no partition", hint="give a number, counted from 0, or all")
     return int(partition)
-
-
-def _duration(text: str) -> int:
-    try:
-        return DURATION.parse(text)
-    except ValueError as wrong:
-        raise UsageError(f"--late {text}: {wrong}") from None

@@ -15,6 +15,7 @@ from click import get_current_context
 
 from pipeline.errors import UsageError
 from pipeline.settings import NAMES, Loaded, Settings, default, load, placeholder, secret, what
+from pipeline.settings.units import DURATION
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -95,6 +96,17 @@ def start_logging(settings: Settings, *, third_party: Literal["warning", "critic
     log.configure(level=settings.log_level, form=settings.log_format, third_party=quiet)
 
 
+def duration(flag: str, text: str) -> int:
+    """Milliseconds that the value of a flag stands for.
+
+    Raises UsageError for what is no duration.
+    """
+    try:
+        return DURATION.parse(text)
+    except ValueError as wrong:
+        raise UsageError(f"{flag} {text}: {wrong}") from None
+
+
 def database(settings: Settings) -> str:
     """The DuckDB file of a ledger's records, where no other database is named."""
     return str(settings.data_dir / f"{settings.ledger}.duckdb")
@@ -156,6 +168,7 @@ __all__ = [
     "Loaded",
     "assigned",
     "database",
+    "duration",
     "examples",
     "input_argument",
     "json_option",

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
 from pipeline.settings import Loaded, Settings
-from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.ops.reconcile.finding import Result
@@ -123,7 +122,7 @@ def command(loaded: Loaded, *, as_json: bool, **options: Any) -> int:
 
     start_logging(loaded.settings)
     _check(options)
-    settle = _duration("--settle", options["settle"])
+    settle = duration("--settle", options["settle"])
     asked = Request(options["selection"], int(time.time() * 1_000), settle, options["limit"])
     if options["follow"]:
         return _follow(loaded.settings, asked, options, as_json=as_json)
@@ -160,7 +159,7 @@ def _follow(settings: Settings, asked: Request, options: dict[str, Any], *, as_j
     """Look at every interval until SIGINT or SIGTERM; exit 1 if any look found something."""
     from pipeline.ops.reconcile.follow import Pace, follow
 
-    seconds = _duration("--interval", options["interval"]) / 1_000
+    seconds = duration("--interval", options["interval"]) / 1_000
     pace = Pace(seconds, options["state"], lambda: int(time.time() * 1_000))
 
     async def run() -> bool:
@@ -197,13 +196,6 @@ def _tell(result: Result, *, as_json: bool) -> int:
 
         render(result, Console(highlight=False))
     return FOUND_PROBLEM if result.found else OK
-
-
-def _duration(flag: str, text: str) -> int:
-    try:
-        return DURATION.parse(text)
-    except ValueError as wrong:
-        raise UsageError(f"{flag} {text}: {wrong}") from None
 
 
 def _amount(text: str) -> Decimal:

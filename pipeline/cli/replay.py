@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, POLICY, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, POLICY, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
 from pipeline.settings import Loaded, Settings
-from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.ops.replay import Order, Replayed
@@ -146,10 +145,7 @@ def _order(settings: Settings, selection: Selection, work: Path, options: dict[s
 
 def _duration(options: dict[str, Any], name: str) -> int | None:
     text = options[name]
-    try:
-        return None if text is None else DURATION.parse(text)
-    except ValueError as wrong:
-        raise UsageError(f"--{name.replace('_', '-')} {text}: {wrong}") from None
+    return None if text is None else duration(f"--{name.replace('_', '-')}", text)
 
 
 def _write(replayed: Replayed, options: dict[str, Any]) -> bool:

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, database, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, database, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
 from pipeline.settings import Loaded, Settings
-from pipeline.settings.units import DURATION
 
 if TYPE_CHECKING:
     from pipeline.sinks.plan import Plan, Summary
@@ -162,12 +161,10 @@ def _plan(db: str, options: dict[str, Any]) -> Plan:
     bound = None if since is None else Bound.of(since, int(time.time() * 1_000))
     if bound is not None and bound.offset is not None:
         raise UsageError(f"--from {since} is an offset, and every partition has its own", hint="give a time")
-    try:
-        flush = DURATION.parse(options["flush"])
-    except ValueError as wrong:
-        raise UsageError(f"--flush {options['flush']}: {wrong}") from None
     names = ("once", "batch", "content", "parquet", "skip_lost")
-    return Plan(db, since=bound, flush_ms=flush, **{name: options[name] for name in names})
+    return Plan(
+        db, since=bound, flush_ms=duration("--flush", options["flush"]), **{name: options[name] for name in names}
+    )
 
 
 async def _sink(settings: Settings, plan: Plan, progress: Progress) -> Summary:

@@ -6,6 +6,7 @@ Both refuse to run as root; then they run as nobody. For tests and the benchmark
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import pwd
@@ -47,8 +48,8 @@ class Server:
         directory.chmod(0o755)
         home = directory / "home"
         home.mkdir()
-        if _USER:
-            shutil.chown(home, _USER["user"], _USER["group"])
+        if user := _user():
+            shutil.chown(home, user["user"], user["group"])
         self._run(
             "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "-D", str(self._data)
         )
@@ -92,7 +93,7 @@ class Server:
         ]
         with self._log.open("ab") as log:
             process: subprocess.Popen[bytes] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **_USER
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, **_user()
             )
         self._process = process
         self._until_answering(process)
@@ -119,20 +120,18 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
-        done = subprocess.run(command, capture_output=True, check=False, cwd=self.directory, timeout=SECONDS, **_USER)
+        done = subprocess.run(command, capture_output=True, check=False, cwd=self.directory, timeout=SECONDS, **_user())
         if done.returncode != 0:
             raise FoundProblem(f"{program} failed", hint=(done.stderr.decode().strip().splitlines() or [""])[-1])
 
 
+@functools.cache
 def _user() -> dict[str, Any]:
     """Whom the server runs as, as arguments of subprocess; nothing said unless we are root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-_USER: Final = _user()
 
 
 def _programs() -> Path | None:
@@ -146,7 +145,7 @@ def _programs() -> Path | None:
         with contextlib.suppress(OSError):
             if (
                 subprocess.run(
-                    [directory / "postgres", "--version"], capture_output=True, check=False, **_USER
+                    [directory / "postgres", "--version"], capture_output=True, check=False, **_user()
                 ).returncode
                 == 0
             ):

@@ -140,7 +140,7 @@ class Topics:
                 for record in batch.records:
                     yield record
 
-    async def batches(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Batch, None]:
+    def batches(self, what: str, topic: str, partition: int, begin: int, end: int) -> AsyncGenerator[Batch, None]:
         """The same in batches as they were fetched, for who reads millions.
 
         Of a record there are key, value, headers, offset and timestamp, as aiokafka's compiled parser gives them.
@@ -149,10 +149,7 @@ class Topics:
             KafkaUnreachable: no broker answers any more.
             BrokerFault: nothing comes although the end is ahead.
         """
-        place = TopicPartition(topic, partition)
-        async with contextlib.aclosing(self._fetched(what, place, begin, end, "lean")) as batches:
-            async for batch in batches:
-                yield batch
+        return self._fetched(what, TopicPartition(topic, partition), begin, end, "lean")
 
     async def _fetched(
         self, what: str, place: TopicPartition, begin: int, end: int, kind: Kind

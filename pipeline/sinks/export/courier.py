@@ -1,16 +1,18 @@
 """Brings entries to a receiver, at least once and none silently not.
 
 A batch is done with when the receiver has taken each of its events or a dead letter keeps it; only then the position
-goes on. Whoever dies in between sends the same ids again. Imports its siblings and errors.
+goes on. Whoever dies in between sends the same ids again; who is told to stop ends its batch first. Imports its
+siblings and errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from pipeline.errors import FoundProblem
 from pipeline.sinks.export.format import Event, Format
@@ -19,6 +21,8 @@ from pipeline.sinks.export.positions import Positions
 from pipeline.sinks.export.post import Answer, Post
 from pipeline.sinks.export.source import Batch
 
+STOP_SECONDS: Final = 8.0
+"""How long a batch under way may take when the export is told to stop; orchestrators allow 10 s in all."""
 _KEEP: Final = "--dead-letters FILE keeps what is refused and goes on"
 
 
@@ -50,12 +54,15 @@ class Courier:
         """
         async with aclosing(batches):
             async for batch in batches:
-                events = [self._form.event(entry) for entry in batch.entries]
-                size = self._form.most or len(events) or 1
-                for begin in range(0, len(events), size):
-                    await self._send(events[begin : begin + size])
-                if positions is not None and batch.offsets:
-                    positions.advance(batch.offsets)
+                await _ended(self._deliver(batch, positions))
+
+    async def _deliver(self, batch: Batch, positions: Positions | None) -> None:
+        events = [self._form.event(entry) for entry in batch.entries]
+        size = self._form.most or len(events) or 1
+        for begin in range(0, len(events), size):
+            await self._send(events[begin : begin + size])
+        if positions is not None and batch.offsets:
+            positions.advance(batch.offsets)
 
     async def _send(self, events: Sequence[Event]) -> None:
         """Send a request; where it is refused, halve it until those to blame are alone."""
@@ -90,3 +97,16 @@ class Courier:
             )
         self._letters.put(event, self._form, status=status, reason=reason)
         self.delivered.refused += 1
+
+
+async def _ended(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work; a cancellation waits for its end too, for STOP_SECONDS, and what it raises is raised."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+        if not task.cancel():
+            task.result()
+        raise

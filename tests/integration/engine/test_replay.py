@@ -37,7 +37,7 @@ LEDGERS: Final = ("steady", "kept", "emptied")
 CRASHES: Final = ("finalize.before@20", "checkpoint.after_commit@2")
 """Where the workers of two ledgers die, one after the other."""
 
-GRACE: Final = 6_000
+GRACE: Final = 10_000
 TOGETHER: Final = 15
 """Streams that are sent at a time."""
 
@@ -185,7 +185,7 @@ def test_live_records_are_canonically_those_of_the_plain_lines(run: Run, corpus:
         for key, lines in streams.items()
         if key not in slow
     }
-    assert len(wanted) > 0.5 * len(streams)  # a busy machine sends some too slowly
+    assert len(wanted) > 0.9 * len(streams)
     assert wanted == {key: digests(map(encoded, run.seen[name].of(key))) for key in wanted}
 
 

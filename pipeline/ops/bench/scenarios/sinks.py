@@ -5,7 +5,6 @@ Owns the records and the peer. Imports its siblings, the offline fold and a Post
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any, Final
@@ -87,6 +86,5 @@ def _template(settings: Settings) -> bytes:
     lines = [before + PLACEHOLDER.encode() + after for before, after in values(Load("", 1, CHUNKS, 1))]
     for result in fold_lines(lines, settings.policy(), valuation(settings)):
         if isinstance(result, bytes):
-            json.loads(result)
             return result
     raise InvariantBroken("the load makes no record")

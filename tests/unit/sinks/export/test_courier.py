@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,8 +69,9 @@ def bring(
     positions: Path | None = None,
     patience: Patience = QUICK,
     timeout: float = 20.0,
+    stop: Callable[[Any], object] | None = None,
 ) -> Delivered:
-    """Bring so many entries in batches to an address."""
+    """Bring so many entries in batches to an address; `stop` gets the task that does it."""
     delivered = Delivered()
 
     async def batches() -> AsyncGenerator[Batch, None]:
@@ -80,13 +81,16 @@ def bring(
             yield Batch([entry(example("tool-call", request_id=name)) for name in part], {0: begin + len(part)})
 
     async def run() -> None:
+        if stop is not None:
+            stop(asyncio.current_task())
         receiver = Receiver(url, patience, {"X-Test": "yes"}, timeout=timeout)
         with nullcontext() if letters is None else closing(Letters(letters)) as kept:
             async with connected(receiver) as post:
                 courier = Courier(post, form, delivered, kept)
                 await courier.bring(batches(), None if positions is None else Positions(positions, BELONGS))
 
-    asyncio.run(run())
+    with nullcontext() if stop is None else suppress(asyncio.CancelledError):
+        asyncio.run(run())
     return delivered
 
 
@@ -105,6 +109,25 @@ def test_everything_arrives_once_when_all_is_well(server: Server, tmp_path: Path
     assert {(method, path) for method, path, _, _ in server.requests} == {("POST", "/events")}
     assert {headers["X-Test"] for _, _, headers, _ in server.requests} == {"yes"}
     assert len(server.requests) == (6 if name == "structured" else 2)
+
+
+def test_who_is_told_to_stop_ends_its_batch_first(server: Server, tmp_path: Path) -> None:
+    """What is under way is taken, counted and its position kept; the next batch is not begun."""
+    server.script.append(Reply(503))
+
+    def stop(task: asyncio.Task[None]) -> None:
+        async def cancel() -> None:
+            async with asyncio.timeout(20.0):
+                while not server.requests:
+                    await asyncio.sleep(0)
+            task.cancel()
+
+        stopping.append(asyncio.ensure_future(cancel()))
+
+    stopping: list[asyncio.Future[None]] = []
+    delivered = bring(server.url, METERING, positions=tmp_path / "positions", stop=stop)
+    assert server.taken == ids(3)
+    assert (delivered.sent, Positions(tmp_path / "positions", BELONGS).offsets) == (3, {0: 3})
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 529])
