@@ -10,10 +10,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-import msgspec
-
-from pipeline.core.partition import Partition
-from pipeline.core.rows import MemoryRows, SourceRecord
+from pipeline.core.refold import refold
+from pipeline.core.rows import SourceRecord
 from pipeline.core.valuation import Valuation
 from pipeline.ops.correction import Stored, alike
 from pipeline.ops.reprice.revaluation import Outcome, Verdict, compared
@@ -74,24 +72,10 @@ def _verdict(
     record: Mapping[str, Any], chunks: Sequence[SourceRecord], settings: Settings, valuation: Valuation
 ) -> Verdict:
     """The money of a record made again from its chunks."""
-    source = record["source"]
-    partition = Partition(settings.policy(), MemoryRows(), source["topic"], source["partition"], valuation=valuation)
-    made: Any = None
-    for chunk in chunks:
-        partition.apply([chunk], chunk.offset + 1)
-        made = _last(partition) or made
-    partition.close_now()
-    made = _last(partition) or made
+    told = refold((record["request_id"], record["stream_type"]), chunks, settings.policy(), valuation)
+    made = told.record
     if made is None or not alike(made, record):
         return Verdict(Outcome.NOT_REPRICEABLE, DIFFERS)
     if made["cost"] is None:
         return Verdict(Outcome.NO_PRICE, made["cost_details"]["reason"])
     return compared(record, made["cost"], made["cost_details"], made["attempts"])
-
-
-def _last(partition: Partition) -> Any:
-    """The newest record that a partition gives out now."""
-    for request_id in list(partition.closing):
-        partition.finalize(request_id)
-    records, _ = partition.take_output()
-    return msgspec.json.decode(records[-1].value or b"") if records else None
