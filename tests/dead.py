@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
-
 from pipeline.ops.dead import Choice, Order, Report, place_of, redrive
 from pipeline.ops.dead.letter import Letter, Receipt, read
 from pipeline.ops.produce import MESSAGE_BYTES
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from tests.chunk import encoded
 from tests.integration.engine.harness import SECONDS, committed
+from tests.kafka import append
 
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""
@@ -30,13 +29,8 @@ def keyed(*chunks: Mapping[str, Any]) -> list[Message]:
 
 async def put(settings: Settings, messages: Iterable[Message]) -> None:
     """Messages to the chunk topic, all to partition 0, one after the other."""
-    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True, max_request_size=MESSAGE_BYTES)
-    await producer.start()
-    try:
-        for key, value in messages:
-            await producer.send_and_wait(settings.chunk_topic, value, key=key, partition=0)
-    finally:
-        await producer.stop()
+    placed = [(key, value, 0) for key, value in messages]
+    await append(settings, settings.chunk_topic, placed, max_request_size=MESSAGE_BYTES)
 
 
 async def on_topic(settings: Settings, *, letters: int = 0, receipts: int = 0) -> tuple[list[Letter], list[Receipt]]:

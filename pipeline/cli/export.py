@@ -182,7 +182,7 @@ def _rows(dataset: Dataset, options: dict[str, Any], *, columnar: bool) -> str |
     """Write a dataset to standard output, or to a file and from there to an address; the answer is where it is."""
     from pipeline.sinks.export.flow import put, to_table
     from pipeline.sinks.export.focus.file import CSV, PARQUET, Csv, parquet
-    from pipeline.sinks.export.target import replaced
+    from pipeline.sinks.target import replaced
 
     origin, out, url = origin_of(options), options["out"], options["url"]
     receiver = None if url is None else receiver_of(url, options, "PUT")
@@ -208,7 +208,7 @@ def _events(export: str, form: Format, url: str | None, options: dict[str, Any])
     """Write or send events, and say what became of them."""
     from pipeline.sinks.export.courier import Delivered
     from pipeline.sinks.export.flow import to_receiver, to_stream
-    from pipeline.sinks.export.target import replaced
+    from pipeline.sinks.target import replaced
 
     origin, out, as_json = origin_of(options), options["out"], options["as_json"]
     if url is not None:

@@ -172,14 +172,14 @@ def _write(replayed: Replayed, options: dict[str, Any]) -> bool:
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[BinaryIO]:
     """A file that is there when all of it is; a device or pipe is written to as it is."""
+    from pipeline.sinks.target import replaced
+
     if path.exists() and not path.is_file():
         with path.open("wb") as sink:
             yield sink
         return
-    draft = path.with_name(f"{path.name}.new")
-    with draft.open("wb") as sink:
+    with replaced(path) as draft, draft.open("wb") as sink:
         yield sink
-    draft.replace(path)
 
 
 def _send(replayed: Replayed, options: dict[str, Any], progress: Any) -> int | None:

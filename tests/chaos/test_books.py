@@ -15,12 +15,11 @@ from typing import Any, Final
 import pytest
 
 from pipeline.ops.demo.worker import environment
-from pipeline.settings import Settings, client
-from pipeline.topics.admin import create, definitions
+from pipeline.settings import Settings
 from tests.chaos.run import Options, chaos
 from tests.chunk import Document
 from tests.integration.engine.harness import Seen, committed
-from tests.integration.spoiling import altered, mispriced, put
+from tests.integration.spoiling import altered, copied, mispriced
 
 SECONDS: Final = 120.0
 NOTHING: Final = {"missing": 0, "duplicate": 0, "different": 0, "mispriced": 0}
@@ -93,10 +92,7 @@ def _planted(settings: Settings, records: Sequence[Seen]) -> tuple[Settings, set
                 copy.append(replace(record, value=mispriced(document)))
             case _:
                 copy.append(record)
-    other = settings.model_copy(update={"record_topic": f"{settings.record_topic}.copy"})
-    asyncio.run(create(client(other), definitions(other)))
-    put(other, other.record_topic, [(each.key, each.value, each.partition) for each in copy])
-    return other, set(chosen.items())
+    return copied(settings, copy), set(chosen.items())
 
 
 def _next(chosen: Document, document: Document) -> str | None:

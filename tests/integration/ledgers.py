@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from pipeline.core.partition import Partition
 from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
@@ -18,6 +16,7 @@ from pipeline.settings import Settings, client
 from pipeline.topics.partitioner import partition_of
 from tests.chunk import Document, encoded
 from tests.integration.engine.harness import committed
+from tests.kafka import append
 
 
 def play(settings: Settings, *requests: Sequence[Document], valuation: Valuation = UNVALUED) -> list[Document]:
@@ -47,25 +46,8 @@ def records(settings: Settings, *, at_least: int = 0) -> dict[str, list[Document
 
 async def put(settings: Settings, made: Mapping[int, Sequence[Outgoing]]) -> None:
     """Records to the partitions of the record topic."""
-    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-    await producer.start()
-    try:
-        for number, records in made.items():
-            for key, value, headers in records:
-                await producer.send(settings.record_topic, value, key=key, partition=number, headers=headers)
-        await producer.flush()
-    finally:
-        await producer.stop()
-
-
-async def forget(settings: Settings, place: TopicPartition, offset: int = -1) -> None:
-    """Delete what lies before an offset, or all there is, as retention does."""
-    admin = AIOKafkaAdminClient(**client(settings))
-    await admin.start()
-    try:
-        await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
-    finally:
-        await admin.close()
+    messages = [(each.key, each.value, number, each.headers) for number, records in made.items() for each in records]
+    await append(settings, settings.record_topic, messages)
 
 
 async def _send_chunks(settings: Settings, chunks: Sequence[Document]) -> list[tuple[Document, tuple[int, int, int]]]:

@@ -8,30 +8,13 @@ from decimal import Decimal
 from hashlib import sha256
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.topics.admin import create, definitions
 from schemas.record import NOT_CANONICAL
 from tests.chunk import Document
-
-Message = tuple[bytes | None, bytes | None, int | None]
-"""Key, value, partition."""
-
-
-def put(settings: Settings, topic: str, messages: Iterable[Message]) -> None:
-    """Messages to a topic, in order."""
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True, linger_ms=5)
-        await producer.start()
-        try:
-            for key, value, partition in messages:
-                await producer.send(topic, value, key=key, partition=partition)
-            await producer.flush()
-        finally:
-            await producer.stop()
-
-    asyncio.run(produce())
+from tests.integration.engine.harness import Seen
+from tests.kafka import put
 
 
 def resealed(record: Document) -> bytes:
@@ -54,3 +37,11 @@ def mispriced(record: Document) -> bytes:
         if details[name] is not None:
             details[name] = f"{Decimal(details[name]) * 10:f}"
     return resealed(record | {"cost": float(details["total"]), "cost_details": details})
+
+
+def copied(settings: Settings, records: Iterable[Seen]) -> Settings:
+    """The ledger with these in its record topic instead; its settings."""
+    other = settings.model_copy(update={"record_topic": f"{settings.record_topic}.copy"})
+    asyncio.run(create(client(other), definitions(other)))
+    put(other, other.record_topic, [(each.key, each.value, each.partition) for each in records])
+    return other

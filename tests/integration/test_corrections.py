@@ -37,7 +37,8 @@ from pipeline.topics.reader import reading
 from pipeline.topics.selection import Selection
 from tests.chunk import USAGE, Document, chat, marker, usage
 from tests.integration.engine.harness import ROOT, committed, running
-from tests.integration.ledgers import forget, play, records
+from tests.integration.ledgers import play, records
+from tests.kafka import forget
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -200,7 +201,7 @@ def test_a_late_chunk_holds_its_record_and_no_other(settings: Settings) -> None:
 
     place = TopicPartition(settings.chunk_topic, partition_of(b"r-0", settings.partitions))
     late, over = held(soon), held(1)
-    asyncio.run(forget(settings, place))
+    asyncio.run(forget(settings, place.topic, place.partition))
     gone = held(soon)
 
     assert late == {"r-0": LATE}

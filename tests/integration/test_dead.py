@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from click.testing import CliRunner
 
 from pipeline.cli import main
@@ -22,11 +20,12 @@ from pipeline.ops.dead import Choice
 from pipeline.ops.dead.letter import Letter
 from pipeline.ops.dead.request import ASLEEP, PAST
 from pipeline.ops.dead.verdict import Outcome
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from schemas.deadletter import HEADER_REDRIVE, Way
 from tests.chunk import chat, encoded, marker, usage
 from tests.dead import LONG_AFTER, keyed, on_topic, outcomes, put, records, sent_back, size
 from tests.integration.engine.harness import ROOT, committed, running
+from tests.kafka import forget
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -196,7 +195,7 @@ async def refusals(brisk: Settings, request: dict[str, Any]) -> None:
     assert await size(brisk) == before
     raised = brisk.model_copy(update={"max_chunk_bytes": 8_192})
     assert outcomes(await sent_back(raised, place(letters, "large"), execute=False)) == {"large": "chunks"}
-    await deleted(brisk, brisk.record_topic, -1)
+    await forget(brisk, brisk.record_topic, 0)
     (unknown,) = (await sent_back(raised, place(letters, "large"))).verdicts
     assert (unknown.outcome, unknown.why) == (Outcome.REFUSED, PAST)
 
@@ -294,17 +293,7 @@ async def filled(settings: Settings) -> None:
     await put(settings, [(b"wrong", encoded(each)) for each in made])
     await on_topic(settings, letters=33)
     first = (await records(settings, at_least=3))[KEPT[0]][0]["source"]["first_offset"]
-    await deleted(settings, settings.chunk_topic, first)
-
-
-async def deleted(settings: Settings, topic: str, before: int) -> None:
-    """As if retention had passed over the beginning of partition 0; -1: over all of it."""
-    admin = AIOKafkaAdminClient(**client(settings))
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
-    finally:
-        await admin.close()
+    await forget(settings, settings.chunk_topic, 0, first)
 
 
 async def asleep(settings: Settings) -> None:

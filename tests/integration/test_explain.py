@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.partitioner import murmur2
 
 from pipeline.errors import FoundProblem, UsageError
 from pipeline.ops.explain import Search, explanation, of_topics, problem
 from pipeline.ops.explain.comparison import Found, read
 from pipeline.ops.explain.search import WINDOW
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.topics.bound import Bound
 from tests.chunk import Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import committed, interleaved, running, send, streams
+from tests.kafka import append, forget
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -56,18 +55,7 @@ def send_chunks(settings: Settings, *chunks: Mapping[str, Any], partition: int |
 
 def put(settings: Settings, topic: str, values: Iterable[tuple[str, bytes]], partition: int | None = None) -> None:
     """Values to a topic."""
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
-            for key, value in values:
-                await producer.send(topic, value, key=key.encode(), partition=partition)
-            await producer.flush()
-        finally:
-            await producer.stop()
-
-    asyncio.run(produce())
+    asyncio.run(append(settings, topic, [(key.encode(), value, partition) for key, value in values]))
 
 
 def rebuilt(settings: Settings, request_id: str) -> bytes:
@@ -251,9 +239,9 @@ def test_chunks_past_retention_are_told(settings: Settings) -> None:
     send_chunks(settings, chat(0, "a"), chat(1, "b"), marker(2))
     record = found(json.loads(rebuilt(settings, "r-1")))
     partition = record.record["source"]["partition"]
-    drop(settings, partition, 1)
+    asyncio.run(forget(settings, settings.chunk_topic, partition, 1))
     partly = explained(settings, "r-1", records=[record])
-    drop(settings, partition, 3)
+    asyncio.run(forget(settings, settings.chunk_topic, partition, 3))
 
     assert partly["notes"] == ["offsets 0 to 0 are past retention"]
     assert (results(partly), problem(partly)) == (["different"], True)
@@ -327,18 +315,3 @@ def test_progress_tells_offsets_done_and_to_do(settings: Settings) -> None:
 def found(record: Mapping[str, Any]) -> Found:
     """A record as if it had been found."""
     return read(json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode(), "file")
-
-
-def drop(settings: Settings, partition: int, before: int) -> None:
-    """Delete the chunks below an offset, as retention does."""
-
-    async def delete() -> None:
-        admin = AIOKafkaAdminClient(**client(settings))
-        await admin.start()
-        try:
-            place = TopicPartition(settings.chunk_topic, partition)
-            await admin.delete_records({place: RecordsToDelete(before_offset=before)})
-        finally:
-            await admin.close()
-
-    asyncio.run(delete())

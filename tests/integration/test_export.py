@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
+from tests.kafka import append, forget
 from tests.receiver import SECONDS, SILENT, Receiver, Reply, attributes, receiving
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -44,33 +43,10 @@ def put(settings: Settings, ids: Iterable[str], **changes: Any) -> None:
     """Records to the record topic, one after the other in turn to its two partitions."""
     record = json.loads(EXAMPLE.read_bytes()) | changes
 
-    async def send() -> None:
-        async with AIOKafkaProducer(**client(settings), acks="all") as producer:
-            for number, request_id in enumerate(ids):
-                await producer.send(
-                    settings.record_topic,
-                    json.dumps(record | {"request_id": request_id}).encode(),
-                    key=request_id.encode(),
-                    partition=number % 2,
-                    headers=[("traceparent", TRACEPARENT.encode())],
-                )
-
-    asyncio.run(send())
-
-
-def drop(settings: Settings, partition: int, before: int) -> None:
-    """Let retention take the records before an offset."""
-
-    async def delete() -> None:
-        admin = AIOKafkaAdminClient(**client(settings))
-        await admin.start()
-        try:
-            place = TopicPartition(settings.record_topic, partition)
-            await admin.delete_records({place: RecordsToDelete(before_offset=before)})
-        finally:
-            await admin.close()
-
-    asyncio.run(delete())
+    trace = [("traceparent", TRACEPARENT.encode())]
+    values = {request_id: json.dumps(record | {"request_id": request_id}).encode() for request_id in ids}
+    messages = [(name.encode(), value, number % 2, trace) for number, (name, value) in enumerate(values.items())]
+    asyncio.run(append(settings, settings.record_topic, messages))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -132,10 +108,10 @@ def test_positions_say_where_the_next_run_begins(settings: Settings, server: Rec
     assert sorted(server.taken) == names(0, 14)
     log = server.events["r003"]
     assert (log.trace_id.hex(), attributes(log)["streamledger.cost.total"]) == (TRACEPARENT[3:35], "0.0003925")
-    drop(settings, 0, 7)
+    asyncio.run(forget(settings, settings.record_topic, 0, 7))
     assert export(settings, *command)[0] == 0
     put(settings, names(14, 18))
-    drop(settings, 1, 8)
+    asyncio.run(forget(settings, settings.record_topic, 1, 8))
     status, _, err = export(settings, *command)
     assert status == 1
     assert "the position 7 is not kept" in err

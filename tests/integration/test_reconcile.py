@@ -23,7 +23,8 @@ from pipeline.topics.selection import Selection, selection
 from tests.chunk import Document, chat, encoded, error, marker, usage
 from tests.integration.engine import corpus
 from tests.integration.engine.harness import committed, interleaved, running, streams
-from tests.integration.spoiling import Message, altered, mispriced, put
+from tests.integration.spoiling import altered, copied, mispriced
+from tests.kafka import Message, put
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +126,7 @@ def spoiled(settings: Settings) -> Settings:
                 copy.append(replace(each, value=mispriced(record)))
             case _:
                 copy.append(each)
-    other = settings.model_copy(update={"record_topic": f"{settings.record_topic}.copy"})
-    asyncio.run(create(client(other), definitions(other)))
-    put(other, other.record_topic, [(each.key, each.value, each.partition) for each in copy])
-    return other
+    return copied(settings, copy)
 
 
 def named(result: Result) -> set[tuple[str, str | None]]:

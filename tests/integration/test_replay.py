@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from pipeline.cli.shell import main
 from pipeline.core.canonical import canonical
@@ -31,7 +30,7 @@ from schemas.topics import Topic
 from tests.chunk import Document, chat, encoded, error
 from tests.integration.engine.harness import SECONDS, Seen, committed, running
 from tests.integration.replaying import arguments, replay
-from tests.kafka import ledger_settings
+from tests.kafka import Message, ledger_settings, put
 
 ROOT = Path(__file__).parents[2]
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 200, "total_tokens": 1_200}
@@ -51,20 +50,6 @@ def counted(document: Document) -> dict[str, int]:
     return {name: count for name, count in document["diff"]["counts"].items() if count}
 
 
-async def put(
-    settings: Settings, topic: str, rows: Iterable[tuple[int, bytes | None, bytes | None, Sequence[Any]]]
-) -> None:
-    """Rows (partition, key, value, headers) to a topic."""
-    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-    await producer.start()
-    try:
-        for partition, key, value, headers in rows:
-            await producer.send(topic, value, key=key, partition=partition, headers=list(headers))
-        await producer.flush()
-    finally:
-        await producer.stop()
-
-
 def request(number: int, words: int = 4, *, final: bool = True) -> list[Document]:
     """The chunks of a request of one of two tenants; one that is not final has no end."""
     envelope: Any = {"request_id": f"r-{number:03d}", "labels": {"tenant": "ab"[number % 2]}, **PRICED}
@@ -74,10 +59,10 @@ def request(number: int, words: int = 4, *, final: bool = True) -> list[Document
     return chunks
 
 
-def rows_of(chunks: Iterable[Document]) -> list[tuple[int, bytes, bytes, list[tuple[str, bytes]]]]:
+def rows_of(chunks: Iterable[Document]) -> list[Message]:
     """Chunks as rows of the chunk topic, each request in the partition of its number."""
     trace = [("traceparent", b"00-1-2-01")]
-    return [(int(each["request_id"][-1]) % 2, each["request_id"].encode(), encoded(each), trace) for each in chunks]
+    return [(each["request_id"].encode(), encoded(each), int(each["request_id"][-1]) % 2, trace) for each in chunks]
 
 
 @dataclass(frozen=True)
@@ -100,12 +85,12 @@ def billed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     endless = [chunk for number in range(30, 33) for chunk in request(number, final=False)]
     failed = [error(0, request_id="r-033", is_final=True)]
     chunks = rows_of([*whole[: len(whole) // 2], *whole[:7], *endless, *whole[len(whole) // 2 :], *failed])
-    refused: list[Any] = [(0, b"x", b"no json", []), (1, b"r-999", b'{"request_id": 5}', [])]
-    asyncio.run(put(settings, settings.chunk_topic, [*chunks, *refused]))
+    refused: list[Message] = [(b"x", b"no json", 0), (b"r-999", b'{"request_id": 5}', 1)]
+    put(settings, settings.chunk_topic, [*chunks, *refused])
     with running(settings, folder / "log", timing={}) as worker:
         asyncio.run(committed(settings, settings.record_topic, at_least=34))
         late = chat(4, "late ", request_id="r-030", labels={"tenant": "a"}, **PRICED)
-        asyncio.run(put(settings, settings.chunk_topic, rows_of([late])))
+        put(settings, settings.chunk_topic, rows_of([late]))
         records = asyncio.run(committed(settings, settings.record_topic, at_least=35))
         yield Billed(settings, records)
         assert worker.process.poll() is None, worker.text()[-2_000:]
@@ -199,13 +184,13 @@ def doctor(billed: Billed) -> tuple[Settings, set[tuple[str, str]]]:
             value = json.dumps(record).encode()
         if number == "r-002":
             continue
-        rows.append((seen.partition, seen.key, value, seen.headers))
+        rows.append((seen.key, value, seen.partition, seen.headers))
         if number == "r-003":
             rows.append(rows[-1])
         if number == "r-004":
             made_up = value.replace(b"r-004", b"r-404") if value else None
-            rows.append((seen.partition, b"r-404", made_up, seen.headers))
-    asyncio.run(put(settings, settings.record_topic, rows))
+            rows.append((b"r-404", made_up, seen.partition, seen.headers))
+    put(settings, settings.record_topic, rows)
     wrong = {("DIFFERENT", "r-000"), ("DIFFERENT", "r-001"), ("missing", "r-002"), ("double", "r-003")}
     return settings, {*wrong, ("extra", "r-404")}
 
@@ -326,12 +311,12 @@ def test_what_is_open_at_a_moment_is_told_with_its_usage_so_far(
     envelope: Any = {"request_id": "r-100", "labels": {"tenant": "a"}, **PRICED}
     before = [*request(0), chat(0, "a", **envelope), chat(1, "b", usage=USAGE, **envelope)]
     after = [*request(2), chat(2, "c", finish="stop", is_final=True, **envelope)]
-    asyncio.run(put(settings, settings.chunk_topic, rows_of(before)))
+    put(settings, settings.chunk_topic, rows_of(before))
     deadline = time.monotonic() + SECONDS
     moment = int(time.time() * 1_000) + 1
     while time.time() * 1_000 <= moment:
         assert time.monotonic() < deadline
-    asyncio.run(put(settings, settings.chunk_topic, rows_of(after)))
+    put(settings, settings.chunk_topic, rows_of(after))
 
     async def told(selection: Selection) -> list[Opening]:
         return [opening async for opening in openings(settings, moment, selection, lambda _: None)]

@@ -32,7 +32,8 @@ from pipeline.topics.partitioner import partition_of
 from pipeline.topics.selection import Selection
 from tests.chunk import USAGE, Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import ROOT, committed, running, send
-from tests.integration.ledgers import forget, play, put, records
+from tests.integration.ledgers import play, put, records
+from tests.kafka import forget
 from tests.ledger import fold
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -152,7 +153,7 @@ def test_a_record_whose_chunks_are_gone_or_give_another_is_left_alone(settings: 
     place = TopicPartition(settings.chunk_topic, partition_of(b"r-1", settings.partitions))
 
     told = valued(settings, dear, execute=False)
-    asyncio.run(forget(settings, place, 1))
+    asyncio.run(forget(settings, place.topic, place.partition, 1))
     gone = valued(settings, dear)
 
     assert counts(told) == {"changed": 1}

@@ -21,6 +21,7 @@ from pipeline.errors import BrokerFault, UsageError
 from pipeline.ops.replay.flow import RECORDS, TRACES, Replayed
 from pipeline.ops.replay.job import Outcome
 from pipeline.settings import Settings, client
+from pipeline.sinks.target import replaced
 from pipeline.topics.admin import describe
 from pipeline.topics.reader import Progress, Seen, Topics, reading
 
@@ -103,9 +104,8 @@ async def _beginnings(topics: Topics, replayed: Replayed, topic: str) -> dict[in
         )
     numbers = [outcome.share.partition for outcome in replayed.outcomes]
     ends = {number: await topics.written(topic, number) for number in numbers}
-    draft = path.with_suffix(".new")
-    draft.write_bytes(msgspec.json.encode({topic: ends}))
-    draft.rename(path)
+    with replaced(path) as draft:
+        draft.write_bytes(msgspec.json.encode({topic: ends}))
     return ends
 
 

@@ -14,6 +14,7 @@ from pipeline.errors import FoundProblem, UsageError
 from pipeline.sinks import migrations
 from pipeline.sinks.database import INSTALL, Dialect
 from pipeline.sinks.row import COLUMNS
+from pipeline.sinks.target import replaced
 
 TYPES: Final = migrations.TYPES[Dialect.DUCKDB]
 
@@ -41,23 +42,20 @@ def write(rows: Iterable[Path], target: Path) -> int:
     """
     import duckdb  # noqa: PLC0415 (optional)
 
-    draft = target.with_name(f"{target.name}.new")
     columns = ", ".join(f"{column.name}: '{TYPES[column.kind]}'" for column in COLUMNS)
     files = [str(path) for path in rows]
     source = (
         f"read_json([{', '.join(map(_quoted, files))}], format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {LONGEST_ROW})"
     )
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, replaced(target) as draft:
         try:
             connection.execute(f"SET temp_directory = {_quoted(str(draft) + '.spill')}")
             done = connection.execute(
                 f"COPY (SELECT * FROM {source}) TO {_quoted(str(draft))} (FORMAT parquet, COMPRESSION zstd)"  # noqa: S608 (our own files and names)
             ).fetchone()
         except duckdb.Error as error:
-            draft.unlink(missing_ok=True)
             raise FoundProblem(f"{target} can't be written", hint=str(error).partition("\n")[0]) from error
-    draft.replace(target)
     return int(done[0]) if done else 0
 
 

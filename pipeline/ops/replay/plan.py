@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import msgspec
 from pipeline.errors import UsageError
 from pipeline.ops.replay.order import Order, Share
 from pipeline.pricing import price_list
+from pipeline.sinks.target import replaced
 
 FILE: Final = "plan.json"
 LOCK: Final = "lock"
@@ -82,12 +82,8 @@ def load(order: Order) -> Plan | None:
 def save(order: Order, shares: Sequence[Share]) -> Plan:
     """Keep a plan, whole or not at all."""
     plan = Plan(fingerprint(order), order.now, list(shares))
-    draft = order.work / f"{FILE}.new"
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(plan))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(order.work / FILE)
+    with replaced(order.work / FILE) as draft:
+        draft.write_bytes(msgspec.json.encode(plan))
     return plan
 
 

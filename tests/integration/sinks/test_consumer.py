@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from pipeline.errors import Fenced, FoundProblem, UsageError
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.sinks.consumer import Sink
 from pipeline.sinks.intake import Batch, Entry, Intake
 from pipeline.sinks.plan import Plan, Summary
@@ -23,6 +21,7 @@ from pipeline.sinks.store import Store, Written
 from pipeline.sinks.writer import connect
 from pipeline.topics.bound import Bound
 from tests.integration.sinks.topic import encoded, fill, held, record, rows, send, wanted
+from tests.kafka import forget
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -34,21 +33,6 @@ def sink(settings: Settings, db: str, **options: Any) -> Summary:
         return await Sink(settings, Plan(db, once=True, **options)).run()
 
     return asyncio.run(run())
-
-
-def trim(settings: Settings, partition: int, before: int) -> None:
-    """Delete the records of a partition before an offset, as retention does."""
-
-    async def run() -> None:
-        admin = AIOKafkaAdminClient(**client(settings))
-        await admin.start()
-        try:
-            place = TopicPartition(settings.record_topic, partition)
-            await admin.delete_records({place: RecordsToDelete(before_offset=before)})
-        finally:
-            await admin.close()
-
-    asyncio.run(run())
 
 
 def test_each_record_is_a_row_with_the_place_where_it_was_read(settings: Settings, db: str) -> None:
@@ -223,7 +207,7 @@ def test_retention_that_went_over_the_position_is_refused(settings: Settings, db
     fill(settings, range(20))
     sink(settings, db)
     fill(settings, range(20, 40))
-    trim(settings, 0, 15)
+    asyncio.run(forget(settings, settings.record_topic, 0, 15))
     with pytest.raises(FoundProblem, match="not kept any more: partition 0 at 10"):
         sink(settings, db)
     assert rows(db, "SELECT count(*) FROM records WHERE record_partition = 0") == [(10,)]
@@ -236,7 +220,7 @@ def test_control_records_at_the_end_are_behind_the_position(settings: Settings, 
     """Retention that empties the topic afterwards has taken nothing that was not read."""
     fill(settings, range(20), transaction=settings.ledger)
     sink(settings, db)
-    trim(settings, 0, 11)
+    asyncio.run(forget(settings, settings.record_topic, 0, 11))
     fill(settings, range(20, 22))
     assert sink(settings, db).written == Written(rows=2)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.sinks.export.positions import Positions
-from pipeline.sinks.export.target import replaced
+from pipeline.sinks.target import replaced
 
 BELONGS = {"export": "otlp", "to": "http://localhost:4318/v1/logs", "topic": "records", "ledger": "main"}
 
