@@ -50,10 +50,14 @@ NAMES: Final = frozenset({
 # fmt: on
 """Points of a worker."""
 
-CORRECTION: Final = frozenset(
-    f"correction.{when}_{step}" for when in ("before", "after") for step in _TRANSACTION if step != "offsets"
+COMMANDS: Final = frozenset(
+    f"{scope}.{when}_{step}"
+    for scope in ("correction", "erase")
+    for when in ("before", "after")
+    for step in _TRANSACTION
+    if step != "offsets"
 )
-"""Points of a command that sends corrections: it arms none by itself."""
+"""Points of commands that send corrections or erase: they arm none by themselves."""
 
 HANG_SECONDS: Final = 3_600.0
 
@@ -127,7 +131,7 @@ def _pass(name: str, point: Armed) -> None:
 def _parse(entry: str) -> tuple[str, Armed]:
     target, *options = entry.split(":")
     name, _, number = target.partition("@")
-    if name not in NAMES | CORRECTION:
+    if name not in NAMES | COMMANDS:
         raise UsageError(f"unknown failpoint {name!r} in {VARIABLE}", hint="pipeline/engine/failpoint.py lists them")
     point = Armed()
     try:

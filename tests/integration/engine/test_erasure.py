@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from aiokafka.errors import KafkaError
@@ -22,7 +27,7 @@ from pipeline.errors import BrokerFault, Fenced
 from pipeline.settings import Settings
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.selection import Selection
-from tests.integration.engine.harness import QUICK, SECONDS, Stream, committed, running, send
+from tests.integration.engine.harness import QUICK, ROOT, SECONDS, Stream, committed, records, running, send
 
 WANTED = Selection(labels={"user": "u-1"})
 STREAM = Stream("r-1", ("a ", "b "))
@@ -42,6 +47,22 @@ async def kept(config: Config, number: int) -> None:
     while await look(config, number, WANTED) != {"r-1": Standing.KEPT}:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.1)
+
+
+KILLED: Final = ("before_begin", "after_send", "before_commit", "after_commit")
+"""The last one only after the broker has it."""
+
+RUN: Final = """
+import asyncio, json, sys
+from pipeline.engine.config import configure
+from pipeline.engine.erasure import erase
+from pipeline.engine.failpoint import arm
+from pipeline.settings import Settings
+from tests.integration.engine.test_erasure import WANTED
+told = json.loads(sys.argv[1])
+arm(told["failpoint"])
+asyncio.run(erase(configure(Settings(**told["settings"])), told["number"], WANTED))
+"""
 
 
 class Rival:
@@ -114,3 +135,34 @@ def test_whoever_comes_in_between_is_the_owner(
     rows = asyncio.run(committed(brisk, config.changelog))[before:]
     assert sum(row.value is None for row in rows) == 1
     assert asyncio.run(expel(config, [number])) == 0
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_killed_anywhere_and_repeated_it_is_erased_once(brisk: Settings, tmp_path: Path) -> None:
+    """Before the commit nothing has changed, after it all has; a worker with an empty directory loses no record."""
+    config, number = configure(brisk), partition_of(b"r-1", brisk.partitions)
+    with running(brisk, tmp_path / "log", timing=QUICK) as worker:
+        asyncio.run(send(brisk, iter(chunks())))
+        asyncio.run(kept(config, number))
+        assert worker.terminate()[0] == 0
+    for point in KILLED:
+        asyncio.run(kept(config, number))
+        told = {"settings": brisk.model_dump(mode="json"), "number": number, "failpoint": f"erase.{point}"}
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, json.dumps(told)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            timeout=SECONDS,
+        )
+        assert done.returncode == -signal.SIGKILL, point
+    assert asyncio.run(look(config, number, WANTED)) == {}
+    assert asyncio.run(erase(config, number, WANTED)) == {}
+    shutil.rmtree(brisk.data_dir)
+    with running(brisk, tmp_path / "again", timing=QUICK) as fresh:
+        fresh.wait_for("assigned")
+        asyncio.run(send(brisk, iter(chunks())))
+        other = Stream("r-2", ("c ",))
+        asyncio.run(send(brisk, iter([(other.request_id, other.chunk(0))])))
+        seen = records(brisk, at_least=2)
+        assert fresh.terminate()[0] == 0
+    assert sorted((each["request_id"], each["revision"]) for each in seen) == [("r-1", 0), ("r-2", 0)]
