@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
+from pipeline.cli.layout import aligned
 from pipeline.cli.progress import bar
 from pipeline.settings import Settings
 
@@ -58,7 +59,7 @@ def _document(found: Sequence[Opening], at: int) -> dict[str, Any]:
     return {"at": _time(at), "open": told}
 
 
-def _lines(found: Sequence[Opening]) -> list[str]:
+def _lines(found: Sequence[Opening]) -> Iterable[str]:
     """The table; of none nothing."""
     from pipeline.ops.explain.words import safe
 
@@ -80,8 +81,7 @@ def _lines(found: Sequence[Opening]) -> list[str]:
                 opening.closed_by,
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned(rows)
 
 
 def _time(ms: int) -> str:

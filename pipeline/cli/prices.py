@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
+from pipeline.cli.layout import aligned
 from pipeline.cli.options import examples, json_option, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, UsageError
@@ -283,9 +284,8 @@ def _lines(row: Row) -> Iterable[tuple[str, ...]]:
 
 def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
     """Cells under each other, as wide as they are: a pipe has no width."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in aligned(rows):
+        click.echo(line)
 
 
 def _places(prices: PriceList) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
+from pipeline.cli.layout import aligned
 from pipeline.cli.options import KAFKA, POLICY, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
@@ -220,7 +221,7 @@ def _print(answer: Answer, question: Question) -> None:
     total = ("total", *("" for _ in question.by[1:]))
     places = _places(answer)
     rows = [(*_names(line, question), *_cells(line, places)) for line in answer.lines]
-    for text in _aligned([heads, *rows, (*total, *_cells(answer.total, places))], left):
+    for text in aligned([heads, *rows, (*total, *_cells(answer.total, places))], left):
         click.echo(text)
     for note in _notes(answer):
         click.echo(note)
@@ -271,14 +272,3 @@ def _notes(answer: Answer) -> Iterable[str]:
 
 def _requests(count: int) -> str:
     return f"{count:,} request{'' if count == 1 else 's'}"
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> Iterable[str]:
-    """Lines of a table; the first `left` columns are texts, the others numbers."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place < left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()

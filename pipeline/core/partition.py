@@ -77,7 +77,8 @@ class Partition:
         self._closed = Closed(
             rows, retention=policy.marker_retention, revise_window=policy.revise_window, grace=policy.finish_grace
         )
-        self._open, self._gathering = dict[bytes, Head](), dict[bytes, Head]()
+        self._open: dict[bytes, Head] = {}
+        self._gathering: dict[bytes, Head] = {}
         self._deadlines: list[tuple[int, bytes]] = []
         self._records: list[Outgoing] = []
         self._dead: list[DeadLetter] = []
@@ -101,13 +102,7 @@ class Partition:
     @property
     def dirty(self) -> bool:
         """Whether a snapshot would hold anything."""
-        return bool(
-            self.position != self._snapshotted
-            or self._records
-            or self._dead
-            or self._journal.waiting
-            or self._closed.waiting
-        )
+        return bool(self.position != self._snapshotted or self.waiting or self._journal.waiting or self._closed.waiting)
 
     @property
     def next_deadline(self) -> int | None:
@@ -191,7 +186,8 @@ class Partition:
             self._refuse(record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id")
             return
         for heads in (self._open, self._gathering):
-            if (head := heads.get(key)) is not None and now >= head.due:
+            head = heads.get(key)
+            if head is not None and now >= head.due:
                 close_due(head, self.policy)
                 self._freeze(head, closed)
         head = self._open.get(key)
@@ -233,8 +229,9 @@ class Partition:
             self._refuse(record, fate.value, detail)
 
     def _refuse(self, record: Incoming, reason: str, detail: str) -> None:
-        whole = record.key, record.value, record.headers, record.offset, record.timestamp
-        self._dead.append(DeadLetter(reason, detail, *whole))
+        self._dead.append(
+            DeadLetter(reason, detail, record.key, record.value, record.headers, record.offset, record.timestamp)
+        )
 
     def _quarantine(self, record: Incoming, bug: Exception, closed: list[str]) -> None:
         """An exception while a chunk was taken: the chunk is refused, its open request closed as an error."""
@@ -282,7 +279,8 @@ class Partition:
         closed: list[str] = []
         for heads in (self._open, self._gathering):
             for key in [request_id.encode()] if request_id is not None else list(heads):
-                if (head := heads.get(key)) is not None:
+                head = heads.get(key)
+                if head is not None:
                     close_due(head, self.policy)
                     self._freeze(head, closed)
         return closed
@@ -367,7 +365,8 @@ class Partition:
 
     def take_output(self) -> tuple[list[Outgoing], list[DeadLetter]]:
         """Records and dead letters since the last snapshot, for folds that send nothing."""
-        taken, self._records, self._dead = (self._records, self._dead), [], []
+        taken = self._records, self._dead
+        self._records, self._dead = [], []
         return taken
 
     def load(self) -> None:

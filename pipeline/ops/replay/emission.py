@@ -131,16 +131,17 @@ class _Partition:
         async with aclosing(stored_of(topics, settings, number, chosen)) as records:
             async for stored in records:
                 difference = wanted[stored.record["request_id"]]
-                judged = self._guard.judge(self._rebuilt(difference), stored.latest.appended, standing)
+                rebuilt = self._rebuilt(difference)
+                judged = self._guard.judge(rebuilt, stored.latest.appended, standing)
                 if isinstance(judged, Doubt):
                     doubts[difference.request_id] = judged
-                elif found := self._amended(stored, difference, judged and judged.reason):
+                elif found := self._amended(stored, rebuilt, judged and judged.reason):
                     yield Correction(number, found)
         waiting = await restless(topics, settings, number, doubts)
         async with aclosing(stored_of(topics, settings, number, {name: chosen[name] for name in doubts})) as records:
             async for stored in records:
-                difference = wanted[stored.record["request_id"]]
-                if found := self._amended(stored, difference, waiting.get(difference.request_id)):
+                name = stored.record["request_id"]
+                if found := self._amended(stored, self._rebuilt(wanted[name]), waiting.get(name)):
                     yield Correction(number, found)
 
     def _sorted(self) -> tuple[dict[str, Difference], list[Difference]]:
@@ -163,9 +164,9 @@ class _Partition:
         record: dict[str, Any] = msgspec.json.decode(value)
         return record
 
-    def _amended(self, stored: Stored, difference: Difference, waits: str | None) -> Outgoing | None:
+    def _amended(self, stored: Stored, new: Mapping[str, Any], waits: str | None) -> Outgoing | None:
         """The correction of a record; what stands against it is counted."""
-        settings, old, new = self._order.settings, stored.record, self._rebuilt(difference)
+        settings, old = self._order.settings, stored.record
         why = altered(old, settings.ledger)
         if why in (None, ALTERED):  # an altered one is replaced as a whole, so nothing of it is passed on
             why = waits or _elsewhere(old["source"], new["source"])

@@ -37,7 +37,8 @@ def emitted(work: Path, old: Document, new: Document, waits: str | None = None) 
     told = emission.Emitted()
     partition = emission._Partition(Replayed(order, []), share, told)
     difference = Difference("DIFFERENT", 0, "r-1", 4, last=0, last_length=len(value))
-    return partition._amended(Stored(Latest(0, 0, 0), old, "trace"), difference, waits), dict(told.held)
+    rebuilt = partition._rebuilt(difference)
+    return partition._amended(Stored(Latest(0, 0, 0), old, "trace"), rebuilt, waits), dict(told.held)
 
 
 def test_a_record_that_was_changed_becomes_what_its_chunks_say(tmp_path: Path) -> None:
