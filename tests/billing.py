@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.sinks.row import COLUMNS, row_of
+from pipeline.sinks.line import row_of
+from pipeline.sinks.row import COLUMNS
 from pipeline.sinks.writer import Writer
 
 Record = dict[str, Any]
@@ -59,7 +60,7 @@ def fill(writer: Writer, records: Iterable[Record]) -> None:
     with writer.transaction():
         for offset, each in enumerate(records):
             statement = f"INSERT INTO records VALUES ({places})"  # noqa: S608 (numbers only)
-            writer.change(statement, (*row_of(each), "records", 0, offset))
+            writer.change(statement, (*row_of(json.dumps(each).encode()), "records", 0, offset))
 
 
 def planted(writer: Writer, records: Iterable[Record]) -> None:

@@ -1,21 +1,18 @@
 """Records of a topic as lines that a database loads in bulk, and the batch that they travel in.
 
-Owns how a value becomes text, what makes a record unfit, and which fields are content. A record that is none becomes a
-`Reject` with a reason and no content (G7); it never holds up the others (G4). Imports msgspec and `sinks.row`.
+Owns which fields are content, and what becomes of a record that has no row. A record that is none becomes a
+`Reject` with a reason and no content (G7); it never holds up the others (G4). Imports msgspec and `sinks.line`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.sinks.row import COLUMNS, Kind, Record, row_of
-from schemas.leaves import parse_timestamp
+from pipeline.sinks.line import Unfit, line_of, quoted
 
 CONTENT: Final = (
     "output_message",
@@ -32,18 +29,11 @@ CONTENT: Final = (
 )
 """Fields that hold what people and models said: the document of `contents`, as far as they are not null."""
 
-_COUNTS: Final = 1 << 63
-_CENTS: Final = Decimal(10) ** 20
-"""38 digits, 18 of them behind the point."""
 _NUL: Final = b"\\u0000"
 """The escape of what PostgreSQL takes in no text."""
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class Unfit(Exception):
-    """A record that can't be a row; the text says why, without content."""
 
 
 class Entry(NamedTuple):
@@ -120,52 +110,21 @@ class Intake:
         try:
             if record.value is None:
                 raise Unfit("it has no value")
-            document = _document(record.value)
-            line = f"{line_of(document)},{self._topic},{partition},{offset}\n"
-            return Entry(partition, offset, line, _content(document) if self._content else None)
+            value = _bare(record.value)
+            line = f"{line_of(value)},{self._topic},{partition},{offset}\n"
+            return Entry(partition, offset, line, _content(value) if self._content else None)
         except Unfit as unfit:
             return Reject(partition, offset, "not_a_record", str(unfit))
 
 
-def line_of(record: Record) -> str:
-    """The columns of a record as CSV, without an end of line.
-
-    Raises:
-        Unfit: a field is missing, or its value is not of the column's kind.
-    """
+def _bare(value: bytes) -> bytes:
+    """The same without NUL, if it is JSON."""
+    if _NUL not in value:
+        return value
     try:
-        row = row_of(record)
-    except KeyError as error:
-        raise Unfit(f"it has no field {error.args[0]}") from None
-    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
-        raise Unfit(f"a field has another shape than it should: {type(error).__name__}") from None
-    cells = []
-    for (name, write, needed), value in zip(_WRITERS, row, strict=True):
-        if value is None:
-            if needed:
-                raise Unfit(f"{name} is null")
-            cells.append("")
-        else:
-            try:
-                cells.append(write(value))
-            except (ArithmeticError, AttributeError, TypeError, ValueError):
-                raise Unfit(f"{name} is no {_KINDS[name]}") from None
-    return ",".join(cells)
-
-
-def quoted(text: str) -> str:
-    """A text as a cell."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _document(value: bytes) -> Any:
-    try:
-        document = _decode(value)
+        return _encode(_carried(_decode(value)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unfit("it is no JSON") from None
-    if not isinstance(document, dict):
-        raise Unfit("it is no JSON object")
-    return _carried(document) if _NUL in value else document
 
 
 def _carried(value: Any) -> Any:
@@ -179,53 +138,12 @@ def _carried(value: Any) -> Any:
     return value
 
 
-def _content(document: Mapping[str, Any]) -> str:
+def _content(value: bytes) -> str:
+    """The line of a record's content; that it is a record is known."""
+    try:
+        document = _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unfit("it is no JSON") from None
     kept = {name: document[name] for name in CONTENT if document.get(name) is not None}
     identity = quoted(document["record_id"]), quoted(document["request_id"])
     return ",".join((*identity, quoted(_encode(kept).decode()))) + "\n"
-
-
-def _count(value: Any) -> str:
-    if type(value) is not int or not -_COUNTS <= value < _COUNTS:
-        raise TypeError
-    return str(value)
-
-
-def _flag(value: Any) -> str:
-    if type(value) is not bool:
-        raise TypeError
-    return "true" if value else "false"
-
-
-def _instant(value: Any) -> str:
-    return value if _UTC.fullmatch(value) else f"{parse_timestamp(value).replace(tzinfo=None).isoformat()}Z"
-
-
-_UTC: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z")
-"""What the worker writes, save for the last days of months: nothing to be read and written again."""
-
-
-def _usd(value: Any) -> str:
-    if not value.is_finite() or abs(value) >= _CENTS:
-        raise InvalidOperation
-    return format(value, "f")
-
-
-def _rate(value: Any) -> str:
-    if type(value) not in (int, float):
-        raise TypeError
-    return repr(value)
-
-
-_KIND: Final[Mapping[Kind, Callable[[Any], str]]] = {
-    Kind.TEXT: quoted,
-    Kind.COUNT: _count,
-    Kind.FLAG: _flag,
-    Kind.INSTANT: _instant,
-    Kind.USD: _usd,
-    Kind.RATE: _rate,
-    Kind.DOCUMENT: quoted,
-}
-_NEEDED: Final = frozenset({"record_id", "request_id", "revision", "digest"})
-_WRITERS: Final = tuple((column.name, _KIND[column.kind], column.name in _NEEDED) for column in COLUMNS)
-_KINDS: Final = {column.name: column.kind for column in COLUMNS}

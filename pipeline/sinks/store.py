@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.errors import DatabaseAway, Fenced, StreamledgerError, ValueRefused
 from pipeline.log import get_logger
-from pipeline.sinks.intake import Batch, Entry, Reject, quoted
+from pipeline.sinks.intake import Batch, Entry, Reject
+from pipeline.sinks.line import quoted
 from pipeline.sinks.migrations import migrate
 from pipeline.sinks.writer import Writer, connect
 

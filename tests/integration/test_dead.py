@@ -182,6 +182,7 @@ async def refusals(brisk: Settings, request: dict[str, Any]) -> None:
     assert reasons == {
         *("not_json", "unsupported_version", "oversize", "stream_type_conflict", "request_id_reused", "conflict"),
     }
+    await records(brisk, at_least=2)
     before = await size(brisk)
     report = await sent_back(brisk)
     assert report.problem

@@ -26,7 +26,8 @@ from pipeline.ops.reconcile.ledger import Request
 from pipeline.ops.reconcile.usage_file import UsageFile
 from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
-from pipeline.sinks.row import COLUMNS, row_of
+from pipeline.sinks.line import row_of
+from pipeline.sinks.row import COLUMNS
 from pipeline.sinks.row import Kind as Holds
 from pipeline.topics.selection import Selection
 from tests.chunk import Document, chat, encoded, marker, usage
@@ -107,7 +108,7 @@ def table(path: Path, records: Iterable[Mapping[str, Any]], topic: str, *, posit
         )
         for record in records:
             number = ord(record["request_id"][0]) - ord("a")
-            row = (*row_of(record), topic, number, record.get("offset", offsets[number]))
+            row = (*row_of(json.dumps(record).encode()), topic, number, record.get("offset", offsets[number]))
             database.execute(f"INSERT INTO records VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 (marks)
             offsets[number] += 1
         if positions:

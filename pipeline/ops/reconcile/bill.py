@@ -23,7 +23,8 @@ from pipeline.ops.reconcile.ledger import Request
 from pipeline.ops.reconcile.usage_file import Billed, UsageFile
 from pipeline.settings import Settings
 from pipeline.sinks.database import opened
-from pipeline.sinks.row import COLUMNS, row_of
+from pipeline.sinks.line import Unfit, row_of
+from pipeline.sinks.row import COLUMNS
 from pipeline.topics.bound import Bound
 from pipeline.topics.reader import Progress, reading
 
@@ -124,8 +125,8 @@ async def _of_topic(settings: Settings, asked: Request, progress: Progress) -> A
             span = await topics.bounds(topic, number, asked.selection.since, asked.selection.until)
             async for record in topics.read(f"records {number}", topic, number, *span):
                 try:
-                    row = row_of(json.loads(record.value or b""))
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    row = row_of(record.value or b"")
+                except Unfit:
                     continue  # no record: chunks against records tells
                 if (ours := _ours([row[at] for at in _AT], asked)) is not None:
                     yield ours

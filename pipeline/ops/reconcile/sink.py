@@ -19,7 +19,8 @@ from pipeline.ops.reconcile.finding import Cause, Difference, Finding, Kind, Res
 from pipeline.ops.reconcile.ledger import Request
 from pipeline.settings import Settings
 from pipeline.sinks.database import Database, opened
-from pipeline.sinks.row import COLUMNS, row_of
+from pipeline.sinks.line import Unfit, row_of
+from pipeline.sinks.row import COLUMNS
 from pipeline.sinks.row import Kind as Holds
 from pipeline.topics.reader import Progress, Topics, reading
 
@@ -74,9 +75,8 @@ class _Partition:
         batch: list[Written] = []
         first = begin
         async for record in topics.read(f"records {self._number}", self._topic, self._number, begin, end):
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # chunks against records tells
-                row = row_of(json.loads(record.value or b""))
-                batch.append(Written(record.offset, row))
+            with contextlib.suppress(Unfit):  # chunks against records tells
+                batch.append(Written(record.offset, row_of(record.value or b"")))
             if len(batch) >= BATCH:
                 self._batch(batch, first, record.offset + 1)
                 batch, first = [], record.offset + 1

@@ -23,7 +23,8 @@ from pipeline.ops.replay.observed import Observed
 from pipeline.ops.replay.order import LATENCY, Order, Share
 from pipeline.ops.replay.part import Part as File
 from pipeline.ops.replay.window import Part, Window
-from pipeline.sinks.row import COLUMNS, row_of
+from pipeline.sinks.line import row_of
+from pipeline.sinks.row import COLUMNS
 
 CHECKPOINT_CHUNKS: Final = 50_000
 CHECKPOINT_BYTES: Final = 32 * MIB
@@ -189,7 +190,7 @@ class Passage:
         if self.order.traces:
             self.files[TRACES].write(_encode(traceparent))
         if self.order.rows:
-            row = zip(_NAMES, row_of(msgspec.json.decode(value)), strict=True)
+            row = zip(_NAMES, row_of(value), strict=True)
             self.files[ROWS].write(_encode(dict(row)))
         if self.order.diff:
             kept = Kept(counts.records, at, len(value), decided, traceparent)

@@ -131,11 +131,11 @@ def test_what_is_no_record_is_kept_by_its_place(settings: Settings, db: str) -> 
     assert [offset for offset, _, _ in found] == list(range(1, 1 + len(broken)))
     assert secret not in str(found)
     assert [detail for _, _, detail in found][3:8] == [
-        "it has no field record_id",
-        "revision is no count",
-        "request_id is null",
+        "Object missing required field `cost`",
+        "Expected `int`, got `str` - at `$.revision`",
+        "Expected `str`, got `null` - at `$.request_id`",
         "start_timestamp is no instant",
-        "a field has another shape than it should: IndexError",
+        "Expected `array`, got `str` - at `$.missing_indexes`",
     ]
 
 

@@ -9,13 +9,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.sinks.row import COLUMNS, Kind, row_of
+from pipeline.sinks.line import row_of
+from pipeline.sinks.row import COLUMNS, Kind
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "schemas/examples").rglob("*.accumulated.json"))
 
 
+def _value(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode()
+
+
 def _row(record: dict[str, Any]) -> dict[str, Any]:
-    return dict(zip((column.name for column in COLUMNS), row_of(record), strict=True))
+    return dict(zip((column.name for column in COLUMNS), row_of(_value(record)), strict=True))
 
 
 def _example(name: str) -> dict[str, Any]:
