@@ -87,7 +87,6 @@ def test_ask_03_cancelled_and_timed_out_streams_are_billed() -> None:
     """A bill over finished, cancelled, failed and vanished streams adds up: 0.06 USD, where successes alone are 0.015.
 
     Threads: bifrost#3357 (PR#4575).
-    Still to come: `reconcile` against an invoice.
     """
     half = counts(2_000, 1_000)  # 2.50 and 10 USD a million: 0.015
     ends = {
@@ -236,7 +235,6 @@ def test_ask_09_recalculation_from_the_record_alone(tmp_path: Path) -> None:
     """A record keeps its whole usage, model, tier and time, so new prices give from it what they give from its chunks.
 
     Threads: bifrost#836, PR#1082, PR#5669, PR#6343.
-    Still to come: `reprice`.
     """
     full = counts(
         10_000,
@@ -290,8 +288,7 @@ def test_ask_11_missing_model_price() -> None:
 def test_ask_12_spend_per_key_team_and_customer() -> None:
     """Labels of the first chunk that has them stand in the record, so that spend is summed by any of them.
 
-    Threads: bifrost#2317, #6482, #664.
-    Still to come: charts, views and filters.
+    Threads: bifrost#2317, #6482, #664. Still to come: charts.
     """
     spend: dict[str, float] = {"vk-1": 0.25, "vk-2": 0.5}
     sent = [
@@ -316,8 +313,7 @@ def test_ask_12_spend_per_key_team_and_customer() -> None:
 def test_ask_13_ttft_and_speed_are_columns() -> None:
     """Time to first token, to first content, between chunks, and tokens per second are numbers of the record itself.
 
-    Threads: bifrost#5159, #1992, PR#2129.
-    Still to come: charts.
+    Threads: bifrost#5159, #1992, PR#2129. Still to come: charts.
     """
     sent = [chat(index, "word ", sent=1_000 + 100 * index) for index in range(11)]
     sent.append(chat(11, finish="stop", usage=counts(9, 50), is_final=True, sent=2_100))
@@ -331,8 +327,7 @@ def test_ask_13_ttft_and_speed_are_columns() -> None:
 def test_ask_14_log_store_too_big() -> None:
     """With `capture=metadata` a record of 20,000 words has 2 KB and the same usage, cost and times.
 
-    Threads: bifrost#2172, #1665, #5053, #2286.
-    Still to come: sinks that keep content apart, with a stated retention.
+    Threads: bifrost#2172, #1665, #5053, #2286. Still to come: a retention for content that sinks keep.
     """
     request = {"messages": [{"role": "user", "content": "secret " * 5_000}]}
     sent = [chat(index, "secret " * 100, **SOLD) for index in range(200)]
@@ -360,7 +355,6 @@ def test_ask_15_billing_meter_per_virtual_key() -> None:
     """A record has what a meter needs: an id that repeats alike, a customer, a time, and differences for corrections.
 
     Threads: bifrost#428, #3547, PR#7366.
-    Still to come: CloudEvents, FOCUS and OTLP out of the same record.
     """
     sent = [chat(0, "Hi", labels={"virtual_key": "vk-1"}), chat(1, finish="stop")]
     late = placed((0, sent[0]), (10, sent[1]), (60_000, usage(2, counts(70, 30), cost=0.25)), clock(90_000))

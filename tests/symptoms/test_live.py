@@ -177,7 +177,6 @@ def test_ask_11_missing_price_is_said_once(live: Live) -> None:
     """Five requests of a model without a price are one warning of each worker that meets it, with a hint.
 
     Threads: bifrost#1659, #565.
-    Still to come: a list of unpriced models with counts.
     """
     found = live.all("unpriced-")
     said = [[each for each in events if each["model"] == UNPRICED] for events in live.warnings]
@@ -191,7 +190,6 @@ def test_ask_15_totals_over_replicas(live: Live) -> None:
     """Totals per virtual key over the records of two workers are those of the requests, none twice.
 
     Threads: bifrost#428, #3547, PR#7366.
-    Still to come: CloudEvents, FOCUS and OTLP out of the same record.
     """
     tokens: Counter[str] = Counter()
     for each in live.all("unpriced-"):
