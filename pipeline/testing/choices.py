@@ -18,13 +18,16 @@ class _Choices(Stream):
     def usage(self, prompt: int, completion: int, **details: Any) -> Self:
         """A chunk with usage alone, as OpenAI sends it after the finish; the last one of an attempt counts.
 
+        Zeros are none: some servers send them with every chunk.
+
         Args:
             prompt: Tokens in.
             completion: Tokens out.
             details: Of the usage, such as `prompt_tokens_details={"cached_tokens": 3}`.
         """
         counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-        return self._add({"response": {"choices": [], "usage": counts | details}}, tokens=(prompt, completion))
+        tokens = (prompt, completion) if prompt or completion else None
+        return self._add({"response": {"choices": [], "usage": counts | details}}, tokens=tokens)
 
     def finish(self, reason: str = "stop", *, choice: int = 0) -> Self:
         """A chunk with the finish reason of a choice."""

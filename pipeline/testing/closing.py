@@ -10,7 +10,7 @@ from pipeline.testing.chunk import Document
 from pipeline.testing.stream import Stream
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ClosingStream(Stream):
     """A stream that ends with an event of its own."""
 

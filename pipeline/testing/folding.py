@@ -138,7 +138,10 @@ def value(thing: Mapping[str, Any] | bytes) -> bytes:
 
 
 def placed(chunk: bytes, place: tuple[str, int, int, int]) -> bytes:
-    """A chunk with the place that it has in a topic: name, partition, offset, append time in ms."""
+    """A chunk with the place that it has in a topic: name, partition, offset, append time in ms.
+
+    What is no JSON object becomes a line that is refused in its place, as `invalid` whatever the worker calls it.
+    """
     names = ("topic", "partition", "offset", "timestamp")
     told = json.dumps({"_kafka": dict(zip(names, place, strict=True))}).encode()
     body = chunk.rstrip().removesuffix(b"}")

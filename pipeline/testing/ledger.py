@@ -56,7 +56,10 @@ class Ledger:
         return [told for each in seen if "reason" in (told := letter(each))]
 
     def fold(self) -> Folded:
-        """The chunks of the topic folded in this process: what a worker must have made of them, to the byte."""
+        """The chunks of the topic folded in this process: the records are what a worker must have made, to the byte.
+
+        What is no JSON object, refused by the worker as `not_json`, is `invalid` here; keys are not looked at.
+        """
         topic = self.settings.chunk_topic
         seen = sorted(run(committed(self.settings, topic)), key=lambda each: (each.partition, each.offset))
         lines = (placed(each.value or b"", (topic, each.partition, each.offset, each.timestamp)) for each in seen)

@@ -173,7 +173,8 @@ def _context(record: Record) -> str:
 def _differences(name: str, expected: Any, found: Any) -> list[str]:
     """Lines for a field that differs."""
     if name == "cost" or name.endswith(".cost"):
-        equal = _amount(expected) == _amount(found)
+        expected, found = _amount(expected), _amount(found)
+        equal = expected == found
     elif isinstance(expected, Mapping) and isinstance(found, Mapping):
         parts = [
             _differences(f"{name}.{key}", value, found[key])
@@ -218,6 +219,8 @@ def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
 
 def _short(value: Any, other: Any = None) -> str:
     """A value as it is written; of a long text what is around the first difference to another."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     whole = repr(value) if isinstance(value, bytes | tuple) else _json(value)
     if len(whole) <= LONGEST:
         return whole

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pipeline.testing.chunk import AUDIO, IMAGE, TRANSCRIPTION, Document
 from pipeline.testing.closing import ClosingStream
-from pipeline.testing.stream import Stream
+from pipeline.testing.stream import Step, Stream
 
 
 class SpeechStream(ClosingStream):
     """The chunks of speech; see `speech`."""
 
     stream_type: ClassVar[str] = AUDIO
+    end_is_enough: ClassVar[bool] = True
 
     def audio(self, *pieces: bytes) -> Self:
         """Sound, a chunk for each piece."""
@@ -28,14 +29,12 @@ class SpeechStream(ClosingStream):
         """`speech.audio.done`."""
         return self._close({"type": "speech.audio.done", "audio": None}, end="success", content=True)
 
-    def _endless(self, *, marked: bool) -> str:
-        return "success" if marked else "incomplete"
-
 
 class TranscriptionStream(ClosingStream):
     """The chunks of a transcription; see `transcription`."""
 
     stream_type: ClassVar[str] = TRANSCRIPTION
+    end_is_enough: ClassVar[bool] = True
 
     def text(self, *pieces: str) -> Self:
         """Transcript, a chunk for each piece."""
@@ -49,14 +48,12 @@ class TranscriptionStream(ClosingStream):
         """`transcript.text.done`; like some providers it does not tell the text again, so what was lost stays lost."""
         return self._close({"type": "transcript.text.done", "text": ""}, end="success", content=True)
 
-    def _endless(self, *, marked: bool) -> str:
-        return "success" if marked else "incomplete"
-
 
 class ImagesStream(Stream):
     """The chunks of an image generation; see `images`."""
 
     stream_type: ClassVar[str] = IMAGE
+    end_is_enough: ClassVar[bool] = True
 
     def preview(self, picture: bytes, *, image: int = 0) -> Self:
         """An early look at an image."""
@@ -76,6 +73,13 @@ class ImagesStream(Stream):
     def _picture(self, response: Document, picture: bytes, image: int, **said: Any) -> Self:
         payload = {**response, "b64_json": b64encode(picture).decode()}
         return self._add({"image_index": image, "response": payload}, **said)
+
+    def _outcome(self, steps: Sequence[Step], *, marked: bool) -> tuple[str, str | None]:
+        """The end is that of all images of which there is something."""
+        begun = {each.fields["image_index"] for each in steps if "image_index" in each.fields}
+        ended = {each.fields["image_index"] for each in steps if each.finish == "completed"}
+        failed = any(each.finish == "error" for each in steps)
+        return super()._outcome(steps if failed or begun == ended else (), marked=marked)
 
     def _next(self, fields: Mapping[str, Any]) -> int:
         """Images are numbered one by one."""

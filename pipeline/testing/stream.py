@@ -47,7 +47,7 @@ class Step:
     finish: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Stream:
     """The chunks of one request, and what the record of them must say.
 
@@ -56,6 +56,8 @@ class Stream:
     """
 
     stream_type: ClassVar[str]
+    end_is_enough: ClassVar[bool] = False
+    """Whether `is_final` alone makes a success: of streams that have no finish reason."""
 
     request_id: str
     envelope: Document = field(default_factory=dict)
@@ -74,7 +76,7 @@ class Stream:
         body = {"message": message} | ({} if type is None else {"type": type})
         fields = {"error": {"is_bifrost_error": False, "status_code": status, "error": body}}
         end = "incomplete" if type == "request_cancelled" else "error"
-        return self._add(fields, end=end, finish=self._error_finish(end))
+        return self._add(fields, end=end, finish="error")
 
     def attempt(self, **envelope: Any) -> Self:
         """From here on a fallback or retry, with its own `provider` and `model` if they are given."""
@@ -99,7 +101,11 @@ class Stream:
         return self._deliver(lambda order: order[:count])
 
     def lost(self, *places: int) -> Self:
-        """Chunks, counted from 0 as they were built, are never delivered."""
+        """Chunks, counted from 0 as they were built, are never delivered.
+
+        A record knows of a gap only where something lies on both sides of it, or the end was not seen; without the very
+        first chunk the stream seems to count from 1.
+        """
         return self._deliver(lambda order: [place for place in order if place not in places])
 
     def duplicated(self, share: float = 1.0, *, seed: int = 0) -> Self:
@@ -108,8 +114,16 @@ class Stream:
         return self._deliver(lambda order: [each for each in order for _ in range(2 if draw.random() < share else 1)])
 
     def shuffled(self, seed: int = 0) -> Self:
-        """Any order; the same for the same seed."""
-        return self._deliver(lambda order: _seeded(seed).sample(order, len(order)))
+        """Any order within each attempt, the same for the same seed; attempts follow each other, as fallbacks do.
+
+        Were the last chunk of a fallback there before those of the first try, the request would be closed when they
+        come.
+        """
+
+        def mixed(order: Sequence[int]) -> list[int]:
+            return sorted(_seeded(seed).sample(order, len(order)), key=lambda place: self.steps[place].attempt)
+
+        return self._deliver(mixed)
 
     # -- the result
 
@@ -132,13 +146,13 @@ class Stream:
         telling = [number for number, steps in attempts.items() if any(each.content for each in steps)]
         steps = attempts[max(telling or attempts)]
         usages = [used[-1] for part in attempts.values() if (used := [s.tokens for s in part if s.tokens is not None])]
-        ends = [each for each in steps if each.end is not None]
         marked = any(self._is_final(place) for place in self._order())
+        status, finish = self._outcome(steps, marked=marked)
         return {
             "request_id": self.request_id,
             "stream_type": self.stream_type,
-            "status": ends[-1].end if ends else self._endless(marked=marked),
-            "finish_reason": ends[-1].finish if ends else None,
+            "status": status,
+            "finish_reason": finish,
             "tokens": (sum(each[0] for each in usages), sum(each[1] for each in usages)) if usages else None,
             "text": "".join(each.text for each in steps) or None,
             "tool_calls": _calls(steps),
@@ -146,6 +160,9 @@ class Stream:
         }
 
     # -- inside
+
+    def __repr__(self) -> str:
+        return f"<{self.stream_type} {self.request_id}: {len(self._order())} chunks delivered of {len(self.steps)}>"
 
     def _add(self, fields: Document, **said: Any) -> Self:
         """One more chunk of this attempt."""
@@ -157,14 +174,12 @@ class Stream:
         """Index of the next chunk of this attempt."""
         return sum(each.attempt == self.number for each in self.steps)
 
-    def _error_finish(self, end: str) -> str | None:
-        """`finish_reason` of an attempt that an error ends."""
-        return "error" if end == "error" else None
-
-    def _endless(self, *, marked: bool) -> str:
-        """Status of an attempt whose end was not delivered."""
-        del marked
-        return "incomplete"
+    def _outcome(self, steps: Sequence[Step], *, marked: bool) -> tuple[str, str | None]:
+        """Status and finish reason of an attempt with these chunks; `marked`: one of all said that it is the last."""
+        ends = [each for each in steps if each.end is not None]
+        if not ends:
+            return "success" if marked and self.end_is_enough else "incomplete", None
+        return str(ends[-1].end), ends[-1].finish
 
     def _is_final(self, place: int) -> bool:
         """Whether a chunk says that nothing more follows: markers do, and the last one of a stream that ended."""

@@ -1,6 +1,6 @@
 """Messages into the topics of a ledger and out of them, as any producer and any committed consumer would.
 
-Owns the two ways and what retention takes away. Imports aiokafka and the settings.
+Owns the two ways. Imports aiokafka and the settings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from pipeline.settings import Settings, client
 from pipeline.testing.folding import Thing, value
@@ -47,16 +46,6 @@ async def append(settings: Settings, topic: str, messages: Iterable[Message], **
         await producer.flush()
     finally:
         await producer.stop()
-
-
-async def forget(settings: Settings, topic: str, partition: int, before: int = -1) -> None:
-    """Delete what lies before an offset, or all there is, as retention does."""
-    admin = AIOKafkaAdminClient(**client(settings))
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=before)})
-    finally:
-        await admin.close()
 
 
 async def committed(

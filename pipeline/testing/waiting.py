@@ -20,7 +20,12 @@ Result = TypeVar("Result")
 
 
 def eventually(
-    condition: Callable[[], Result], deadline: float = DEADLINE, *, every: float = EVERY, what: str = ""
+    condition: Callable[[], Result],
+    deadline: float = DEADLINE,
+    *,
+    every: float = EVERY,
+    what: str = "",
+    watch: Callable[[], object] = lambda: None,
 ) -> Result:
     """Wait until a condition holds; what it returned then.
 
@@ -34,6 +39,7 @@ def eventually(
         deadline: Seconds until it must hold.
         every: Seconds between two looks.
         what: For the message; default: its name.
+        watch: Called before each look; whatever it raises ends the wait, such as `streamledger_worker.check`.
 
     Raises:
         AssertionError: the deadline is over; with the last value, or the last failed assertion.
@@ -41,6 +47,7 @@ def eventually(
     end = time.monotonic() + deadline
     while True:
         last: object
+        watch()
         try:
             if result := condition():
                 return result

@@ -12,7 +12,6 @@ import asyncio
 import json
 import random
 import signal
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +20,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import QUICK, Seen, Stream, committed, expectations, running, view
 from tests.kafka import ledger_settings
@@ -263,7 +263,7 @@ async def deliver(settings: Settings, halves: Sequence[Sequence[Message]]) -> li
 @pytest.fixture(scope="module")
 def outcome(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The run of the module's docstring."""
-    name, folder = f"t{uuid.uuid4().hex[:10]}", tmp_path_factory.mktemp("bad_input")
+    name, folder = fresh_name(), tmp_path_factory.mktemp("bad_input")
     settings = ledger_settings(kafka, name, folder / "data", max_chunk_bytes=LIMIT)
     asyncio.run(create(client(settings), definitions(settings)))
     sent = asyncio.run(deliver(settings, [first_half(0), first_half(1)]))

@@ -12,7 +12,6 @@ import asyncio
 import json
 import operator
 import time
-import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
 from pipeline.topics.admin import create, definitions
 from tests.chunk import chat, encoded
 from tests.closing.scenario import LIMITS, PROPORTIONS, Scenario, differences
@@ -74,7 +74,7 @@ def run(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
-_RUN: Final = f"t{uuid.uuid4().hex[:10]}"
+_RUN: Final = fresh_name()
 
 
 def ledger(kafka: str, name: str, folder: Path) -> Settings:
