@@ -1,6 +1,7 @@
 """A ledger of a test's own on a real Kafka: fresh topics, settings that use them, chunks in, records and letters out.
 
-Owns the names, the topics' life, and the handle that tests get. Imports `pipeline.topics`, settings and its siblings.
+Owns the names, the topics' life, and the handle that tests get. Imports `pipeline.topics`,
+`pipeline.ops.produce`, settings and its siblings.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from pipeline.ops.produce import MESSAGE_BYTES
 from pipeline.settings import Settings, client
 from pipeline.testing.folding import Folded, Record, Thing, folded, placed
 from pipeline.testing.records import Records, letter
 from pipeline.testing.topic import append, committed, messages
 from pipeline.testing.waiting import DEADLINE, run
 from pipeline.topics.admin import create, definitions
-
-REQUEST_BYTES = (16 << 20) + (64 << 10)
-"""Of the largest chunk that the topic takes (CONTRACT §3)."""
 
 
 class Ledger:
@@ -47,7 +46,7 @@ class Ledger:
             partition: None: where Kafka's partitioner puts the key.
         """
         made = messages(things, partition)
-        run(append(self.settings, self.settings.chunk_topic, made, max_request_size=REQUEST_BYTES))
+        run(append(self.settings, self.settings.chunk_topic, made, max_request_size=MESSAGE_BYTES))
         return len(made)
 
     def dead_letters(self, at_least: int = 0, *, deadline: float = DEADLINE) -> list[Record]:

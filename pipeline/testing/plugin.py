@@ -36,6 +36,7 @@ alone at its top.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -106,10 +107,18 @@ def streamledger_kafka(_streamledger_found: Kafka) -> str:
 @pytest.fixture
 def streamledger_ledger(request: pytest.FixtureRequest, _streamledger_found: Kafka, tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with fresh topics, its settings from the ini option and the markers of the test."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from pipeline.errors import StreamledgerError  # noqa: PLC0415
     from pipeline.testing.ledger import opened  # noqa: PLC0415
 
-    named = _streamledger_found.source == "environment"
-    with opened(_streamledger_found.bootstrap_servers, tmp_path / "data", remove=named, **_settings(request)) as ledger:
+    servers, source = _streamledger_found
+    with contextlib.ExitStack() as held:
+        try:
+            made = opened(servers, tmp_path / "data", remove=source == "environment", **_settings(request))
+            ledger = held.enter_context(made)
+        except (StreamledgerError, ValidationError) as error:
+            pytest.fail(str(error), pytrace=False)
         yield ledger
 
 
@@ -124,6 +133,8 @@ def streamledger_worker(streamledger_ledger: Ledger, tmp_path: Path) -> Iterator
 
 def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Settings of a test: those of the ini option, then those of markers, the closest last."""
+    from pipeline.settings import NAMES, unknown  # noqa: PLC0415
+
     told: dict[str, Any] = {}
     for line in request.config.getini(SETTINGS):
         name, equals, value = line.partition("=")
@@ -134,4 +145,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
         if marker.args:
             raise pytest.UsageError(f"@pytest.mark.{MARKER} takes settings by name")
         told |= marker.kwargs
+    for name in told:
+        if name not in NAMES:
+            raise unknown(name, f"in @pytest.mark.{MARKER} or {SETTINGS}")
     return told

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pipeline.settings import Settings
 from pipeline.testing.folding import Record
@@ -17,8 +17,8 @@ from pipeline.testing.waiting import DEADLINE, run
 from pipeline.topics.tail import Tail, following
 from schemas.deadletter import DEAD_LETTER_HEADERS
 
-BATCH = 1_000
-WAIT_MS = 200
+BATCH: Final = 1_000
+WAIT_MS: Final = 200
 
 
 class Records:

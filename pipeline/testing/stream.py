@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from pipeline.errors import UsageError
 from pipeline.testing.chunk import Document, chunk, encoded, moment
 
-STEP_MS = 100
+STEP_MS: Final = 100
 """Payload time between two chunks; the first comes so long after the request was sent."""
 
 
@@ -77,6 +77,10 @@ class Stream:
         fields = {"error": {"is_bifrost_error": False, "status_code": status, "error": body}}
         end = "incomplete" if type == "request_cancelled" else "error"
         return self._add(fields, end=end, finish="error")
+
+    def payload(self, response: Mapping[str, Any]) -> Self:
+        """A chunk with any payload; of what it adds to the record `expected` knows nothing."""
+        return self._add({"response": dict(response)}, content=True)
 
     def attempt(self, **envelope: Any) -> Self:
         """From here on a fallback or retry, with its own `provider` and `model` if they are given."""
@@ -148,6 +152,7 @@ class Stream:
         usages = [used[-1] for part in attempts.values() if (used := [s.tokens for s in part if s.tokens is not None])]
         marked = any(self._is_final(place) for place in self._order())
         status, finish = self._outcome(steps, marked=marked)
+        priced = self.price and len(attempts) == 1 and len(self.steps) - 1 in self._order()
         return {
             "request_id": self.request_id,
             "stream_type": self.stream_type,
@@ -157,6 +162,7 @@ class Stream:
             "text": "".join(each.text for each in steps) or None,
             "tool_calls": _calls(steps),
             "chunk_count": len(seen),
+            **({"cost": self.price} if priced else {}),
         }
 
     # -- inside
@@ -209,7 +215,8 @@ class Stream:
         if place == len(self.steps) - 1:
             extra |= {} if self.price is None else {"cost": self.price}
         named = {"request_id": self.request_id, "stream_type": self.stream_type}
-        return chunk(step.index, sent=STEP_MS * (place + 1), **{**named, **_copied(step.fields), **extra})
+        fields = {name: _copied(value) for name, value in step.fields.items() if place == 0 or name != "raw_request"}
+        return chunk(step.index, sent=STEP_MS * (place + 1), **{**named, **fields, **extra})
 
 
 def interleave(*streams: Stream, seed: int = 0) -> list[Document]:

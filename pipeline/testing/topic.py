@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -20,6 +20,14 @@ from pipeline.testing.waiting import DEADLINE
 
 Message = tuple[Any, ...]
 """Key, value and, if told, partition and headers; without a partition it goes to that of its key."""
+
+
+class Place(NamedTuple):
+    """Where a message lies; `timestamp` is its append time in ms."""
+
+    partition: int
+    offset: int
+    timestamp: int
 
 
 @dataclass(frozen=True)
@@ -34,18 +42,20 @@ class Seen:
     offset: int
 
 
-async def append(settings: Settings, topic: str, messages: Iterable[Message], **options: Any) -> None:
-    """Messages to a topic, in order; `options` are those of the producer."""
+async def append(settings: Settings, topic: str, messages: Iterable[Message], **options: Any) -> list[Place]:
+    """Messages to a topic, in order; where each of them lies. `options` are those of the producer."""
     producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True, **options)
     await producer.start()
     try:
+        deliveries = []
         for message in messages:
-            key, sent, *place = message
-            partition, headers = place[0] if place else None, place[1] if len(place) > 1 else ()
-            await producer.send(topic, sent, key=key, partition=partition, headers=list(headers))
-        await producer.flush()
+            key, sent, *where = message
+            partition, headers = where[0] if where else None, where[1] if len(where) > 1 else ()
+            deliveries.append(await producer.send(topic, sent, key=key, partition=partition, headers=list(headers)))
+        places = [await delivery for delivery in deliveries]
     finally:
         await producer.stop()
+    return [Place(place.partition, place.offset, place.timestamp) for place in places]
 
 
 async def committed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import FoundProblem
 from pipeline.ops.demo import worker as process
@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from pipeline.testing.ledger import Ledger
 from pipeline.testing.waiting import DEADLINE, run
 
-INSTANCE = "testing"
+INSTANCE: Final = "testing"
 """Its name in the group, so that it has its partitions back at once when it is started again."""
 
 

@@ -71,6 +71,10 @@ def test_a_matcher_explains_itself_and_mistakes_are_said(
         def test_no_setting(streamledger_ledger):
             pass
 
+        @pytest.mark.streamledger(session_window="2")
+        def test_no_unit(streamledger_ledger):
+            pass
+
         def test_no_kafka(streamledger_ledger):
             pass
         """
@@ -78,13 +82,16 @@ def test_a_matcher_explains_itself_and_mistakes_are_said(
 
     outcome = pytester.runpytest_subprocess(*ALONE)
 
-    outcome.assert_outcomes(failed=4, errors=3)
+    outcome.assert_outcomes(failed=4, errors=4)
     told = outcome.stdout.str()
     assert told.count("record of r-9 (chat.completion, revision 0) differs") == 2
     assert told.count('expected  "Hello"') == 2
     assert "@pytest.mark.streamledger takes settings by name" in told
-    assert "session_windw" in told
+    assert "unknown setting 'session_windw'" in told
+    assert "(did you mean session_window?)" in told
+    assert "has no unit; write for example" in told
     assert "no Kafka answers at localhost:1" in told
+    assert "pipeline/topics/admin.py" not in told
 
 
 def test_a_setting_without_value_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,8 @@ BEGIN: Document = {"provider": "openai", "model": "gpt-4o", "labels": {"team": "
 def ended(draw: st.DrawFn) -> Stream:
     """A stream of any type that came to its end, with a failed attempt before the last in some."""
     kind = draw(st.sampled_from([_choices, _responses, _media, _images]))
-    return kind(draw)
+    made = kind(draw)
+    return made.cost(0.0123) if draw(st.booleans()) else made
 
 
 def _choices(draw: st.DrawFn) -> Stream:
@@ -63,6 +64,8 @@ def _choices(draw: st.DrawFn) -> Stream:
 
 def _responses(draw: st.DrawFn) -> Stream:
     made = responses(**BEGIN)
+    if draw(st.booleans()):
+        made = made.text(*draw(PIECES)).error().attempt()
     for _ in range(draw(st.integers(1, 2))):
         made = made.text(*draw(PIECES)).tool_call("tool", *draw(PIECES))
     tokens = draw(TOKENS)
@@ -156,6 +159,12 @@ def _renamed(stream: Stream, request_id: str) -> Stream:
         pytest.param(chat().text("a").finish().marker(), "success", id="marker"),
         pytest.param(speech().audio(b"a").marker(), "success", id="speech has no finish"),
         pytest.param(chat().text("a"), "incomplete", id="silence"),
+        pytest.param(images().preview(b"a").error(), "error", id="no image"),
+        pytest.param(images(n=2).picture(b"a").marker(), "success", id="one image of two"),
+        pytest.param(images().error().attempt().picture(b"a"), "success", id="another image"),
+        pytest.param(
+            speech().audio(b"a").usage(1, 2).error().attempt().audio(b"a").finish(), "success", id="speech again"
+        ),
     ],
 )
 def test_every_end_has_its_status(stream: Stream, expected: str) -> None:
@@ -190,7 +199,13 @@ def test_usage_behind_a_closing_event_is_refused() -> None:
 
 
 def test_lines_are_those_of_fold_and_produce() -> None:
-    """JSON lines, in the order of delivery."""
-    stream = chat().text("a", "b").finish().shuffled(seed=3)
+    """JSON lines, in the order of delivery; what was sent upstream travels once."""
+    stream = chat(raw_request={"n": 1}).text("a").payload({"choices": [], "citations": ["b"]}).finish().shuffled(seed=3)
 
     assert [json.loads(line) for line in stream.lines().splitlines()] == stream.chunks
+    assert [each.get("raw_request") for each in sorted(stream.chunks, key=lambda each: each["chunk_index"])] == [
+        {"n": 1},
+        None,
+        None,
+    ]
+    assert_record(fold(stream).record, raw_request={"n": 1}, output_message={"citations": ["b"]})
