@@ -10,8 +10,11 @@ ALONE = ("-p", "no:cacheprovider", "-p", "streamledger")
 
 
 def test_a_foreign_suite_does_not_notice_it(pytester: pytest.Pytester) -> None:
-    """No automatic fixture, no option, nothing imported, no warning; strict markers and configuration hold."""
-    pytester.makeini("[pytest]\naddopts = --strict-markers --strict-config -W error")
+    """No automatic fixture, no option, nothing imported, no warning; what is wrong is said to who uses it."""
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers --strict-config -W error\n"
+        "streamledger_settings = nothing\nstreamledger_bootstrap_servers = localhost:1"
+    )
     pytester.makepyfile(
         """
         import sys
@@ -31,10 +34,16 @@ def test_a_foreign_suite_does_not_notice_it(pytester: pytest.Pytester) -> None:
         @pytest.mark.xfail(strict=True)
         def test_differences_are_still_pytests():
             assert {"a": 1} == {"a": 2}
+
+        def test_ours(streamledger_ledger):
+            pass
         """
     )
 
-    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1, xfailed=1)
+    outcome = pytester.runpytest_subprocess("-p", "no:randomly")
+
+    outcome.assert_outcomes(passed=1, xfailed=1, errors=1)
+    assert "streamledger_settings: 'nothing' has no value; write name = value" in outcome.stdout.str()
 
 
 def test_a_matcher_explains_itself_and_mistakes_are_said(
@@ -92,14 +101,3 @@ def test_a_matcher_explains_itself_and_mistakes_are_said(
     assert "has no unit; write for example" in told
     assert "no Kafka answers at localhost:1" in told
     assert "pipeline/topics/admin.py" not in told
-
-
-def test_a_setting_without_value_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the ini option."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makeini("[pytest]\nstreamledger_settings = nothing\nstreamledger_bootstrap_servers = localhost:1")
-    pytester.makepyfile("def test_it(streamledger_ledger):\n    pass")
-
-    told = pytester.runpytest_subprocess(*ALONE).stdout.str()
-
-    assert "streamledger_settings: 'nothing' has no value; write name = value" in told

@@ -98,7 +98,7 @@ def validators(stream_type: str) -> list[Validator]:
     return [jsonschema.validators.validator_for(each)(each) for each in found]
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(ended())
 def test_chunks_are_valid(stream: Stream) -> None:
     """Both decoders take each, without an odd leaf, and so do both JSON Schemas."""
@@ -110,7 +110,7 @@ def test_chunks_are_valid(stream: Stream) -> None:
             validator.validate(document)
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ended(), st.integers(0, 99))
 def test_a_stream_folds_to_what_its_builder_says(stream: Stream, seed: int) -> None:
     """Status, finish, tokens, text, tool calls and number of chunks, in order, and in any order with repeats."""
@@ -121,7 +121,7 @@ def test_a_stream_folds_to_what_its_builder_says(stream: Stream, seed: int) -> N
         assert_record(folded.record, **delivery.expected)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ended(), st.data())
 def test_what_is_cut_or_lost_is_not_said(stream: Stream, data: st.DataObject) -> None:
     """A builder says what its delivered chunks say, not what it was told."""
