@@ -11,6 +11,7 @@ import json
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from typing import Any, Final
 
 from pipeline.errors import UsageError
@@ -26,41 +27,41 @@ Record = Mapping[str, Any]
 def _text(record: Record) -> str | None:
     """What the model said, whatever the kind of stream."""
     if record["stream_type"] == TRANSCRIPTION:
-        return (record["transcription_output"] or {}).get("text") or None
+        return (record.get("transcription_output") or {}).get("text") or None
     if record["stream_type"] == RESPONSES:
-        blocks = [block for item in record["output_messages"] or () for block in item.get("content") or ()]
+        blocks = [block for item in record.get("output_messages") or () for block in item.get("content") or ()]
         return "".join(each.get("text") or "" for each in blocks if each.get("type") == "output_text") or None
-    content = (record["output_message"] or {}).get("content")
+    content = (record.get("output_message") or {}).get("content")
     return content or None
 
 
 def _tokens(record: Record) -> tuple[Any, Any] | None:
     """Tokens in and out."""
-    usage = record["token_usage"]
+    usage = record.get("token_usage")
     return None if usage is None else (usage["prompt_tokens"], usage["completion_tokens"])
 
 
 def _calls(record: Record) -> list[tuple[str, str]]:
     """Names and arguments of the tool calls."""
-    functions = [each.get("function") or {} for each in record["tool_calls"] or ()]
+    functions = [each.get("function") or {} for each in record.get("tool_calls") or ()]
     return [(each.get("name") or "", each.get("arguments") or "") for each in functions]
 
 
 def _audio(record: Record) -> bytes | None:
     """Sound."""
-    audio = (record["audio_output"] or {}).get("audio") if record["stream_type"] == AUDIO else None
+    audio = (record.get("audio_output") or {}).get("audio") if record["stream_type"] == AUDIO else None
     return None if audio is None else b64decode(audio)
 
 
 def _images(record: Record) -> list[bytes | None]:
     """Pictures by index."""
-    data = (record["image_generation_output"] or {}).get("data", ()) if record["stream_type"] == IMAGE else ()
+    data = (record.get("image_generation_output") or {}).get("data", ()) if record["stream_type"] == IMAGE else ()
     return [b64decode(each["b64_json"]) if each.get("b64_json") else None for each in data]
 
 
 def _error(record: Record) -> str | None:
     """Message of the error."""
-    details = record["error_details"] or {}
+    details = record.get("error_details") or {}
     message: str | None = (details.get("error") or details).get("message")
     return message
 
@@ -74,6 +75,14 @@ SHORT: Final[Mapping[str, Callable[[Record], Any]]] = {
     "error": _error,
 }
 """Names beside those of the record's fields; `tool_calls` are (name, arguments)."""
+NEEDS: Final[Mapping[str, Sequence[str]]] = {
+    "text": ("output_message", "output_messages", "transcription_output"),
+    "tokens": ("token_usage",),
+    "audio": ("audio_output",),
+    "images": ("image_generation_output",),
+    "error": ("error_details",),
+}
+"""Fields that a short name reads: in a record without them it is not null but unknown."""
 
 
 class RecordMatcher:
@@ -111,14 +120,17 @@ class RecordMatcher:
 
     def explain(self, record: Record) -> list[str]:
         """Lines that say what is not as expected; none if the record matches."""
-        missing = [name for name in ("request_id", "stream_type", "token_usage") if name not in record]
+        missing = [name for name in ("request_id", "stream_type", "status") if name not in record]
         if missing:
             return [f"no record: it has no {', '.join(missing)}"]
+        absent = [name for name in self.expected if any(each not in record for each in NEEDS.get(name, (name,)))]
         wrong = [
             line
             for name, value in self.expected.items()
-            for line in _differences(name, value, SHORT.get(name, lambda each, name=name: each[name])(record))
+            if name not in absent
+            for line in _differences(name, value, SHORT.get(name, itemgetter(name))(record))
         ]
+        wrong += [line for name in absent for line in (f"  {name}", "    found     no such field in this record")]
         if not wrong:
             return []
         return [_head(record), *wrong, _context(record)]

@@ -120,8 +120,14 @@ def test_matchers_work_inside_of_other_values() -> None:
 
 
 def test_what_is_no_record_is_said() -> None:
-    """A chunk, say."""
-    assert RecordMatcher(text="x").explain(chunk(0)) == ["no record: it has no token_usage"]
+    """A chunk, say; of a part of a record what is there is compared."""
+    part = {"request_id": "r-1", "stream_type": "chat.completion", "status": "success", "cost": 0.5}
+
+    assert RecordMatcher(text="x").explain(chunk(0)) == ["no record: it has no status"]
+    assert part == RecordMatcher(status="success", cost="0.5")
+    for name in ("model", "text", "tokens", "tool_calls"):
+        told = RecordMatcher(**{name: None}).explain(part)
+        assert told[1:3] == [f"  {name}", "    found     no such field in this record"]
 
 
 def test_a_field_that_no_record_has_is_refused() -> None:
