@@ -67,8 +67,10 @@ class Records:
             ):
                 await self._to_end(tail)
                 while self._missing(request_ids, revision):
-                    self._watch()
-                    self._take(await tail.batch(BATCH, WAIT_MS), await tail.positions())
+                    batches = await tail.batch(BATCH, WAIT_MS)
+                    self._take(batches, await tail.positions())
+                    if not batches:
+                        self._watch()
         except TimeoutError:
             raise AssertionError(await self._excuse(request_ids, revision, deadline)) from None
         return {name: self._found[name][-1] for name in request_ids}

@@ -39,7 +39,7 @@ def eventually(
         deadline: Seconds until it must hold.
         every: Seconds between two looks.
         what: For the message; default: its name.
-        watch: Called before each look; whatever it raises ends the wait, such as `streamledger_worker.check`.
+        watch: Called while it does not hold; whatever it raises ends the wait, such as `streamledger_worker.check`.
 
     Raises:
         AssertionError: the deadline is over; with the last value, or the last failed assertion.
@@ -47,13 +47,13 @@ def eventually(
     end = time.monotonic() + deadline
     while True:
         last: object
-        watch()
         try:
             if result := condition():
                 return result
             last = result
         except AssertionError as error:
             last = error
+        watch()
         if time.monotonic() >= end:
             name = what or getattr(condition, "__name__", repr(condition))
             cause = last if isinstance(last, AssertionError) else None

@@ -47,6 +47,7 @@ def test_other_errors_end_the_wait_at_once() -> None:
         eventually(lambda: 1 / 0)
     with pytest.raises(AssertionError, match="the worker ended"):
         eventually(lambda: False, watch=gone)
+    assert eventually(lambda: True, watch=gone)
 
 
 def test_an_event_loop_is_not_stopped() -> None:
