@@ -1,15 +1,14 @@
 """What tests on a real Kafka share: names of their own, settings that use them, and topics under those names."""
 
 import asyncio
-import uuid
 from pathlib import Path
 
 import pytest
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name, ledger_settings
 from pipeline.topics.admin import create, definitions
 from schemas.topics import Topic
-from tests.kafka import ledger_settings
 
 HERE = Path(__file__).parent
 
@@ -24,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def topic_prefix() -> str:
     """A name that no other test, and no earlier run on the same Kafka, has used."""
-    return f"t{uuid.uuid4().hex[:10]}"
+    return fresh_name()
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from aiokafka import AIOKafkaProducer
 
 from pipeline.core.partition import Partition
 from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
 from pipeline.core.valuation import UNVALUED, Valuation
-from pipeline.settings import Settings, client
-from pipeline.topics.partitioner import partition_of
+from pipeline.settings import Settings
+from pipeline.testing.topic import Place, messages
 from tests.chunk import Document, encoded
 from tests.integration.engine.harness import committed
 from tests.kafka import append
@@ -46,25 +43,14 @@ def records(settings: Settings, *, at_least: int = 0) -> dict[str, list[Document
 
 async def put(settings: Settings, made: Mapping[int, Sequence[Outgoing]]) -> None:
     """Records to the partitions of the record topic."""
-    messages = [(each.key, each.value, number, each.headers) for number, records in made.items() for each in records]
-    await append(settings, settings.record_topic, messages)
+    sent = [(each.key, each.value, number, each.headers) for number, records in made.items() for each in records]
+    await append(settings, settings.record_topic, sent)
 
 
-async def _send_chunks(settings: Settings, chunks: Sequence[Document]) -> list[tuple[Document, tuple[int, int, int]]]:
-    """Chunks to their partitions; each with partition, offset and append time."""
-    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-    await producer.start()
-    try:
-        sent: list[tuple[Document, Any]] = []
-        for chunk in chunks:
-            key = str(chunk["request_id"]).encode()
-            number = partition_of(key, settings.partitions)
-            sent.append((chunk, await producer.send(settings.chunk_topic, encoded(chunk), key=key, partition=number)))
-        await producer.flush()
-        places = [(chunk, await delivery) for chunk, delivery in sent]
-    finally:
-        await producer.stop()
-    return [(chunk, (place.partition, place.offset, place.timestamp)) for chunk, place in places]
+async def _send_chunks(settings: Settings, chunks: Sequence[Document]) -> list[tuple[Document, Place]]:
+    """Chunks to their partitions; each with where it lies."""
+    places = await append(settings, settings.chunk_topic, messages(chunks))
+    return list(zip(chunks, places, strict=True))
 
 
 def _records(partition: Partition) -> list[Outgoing]:

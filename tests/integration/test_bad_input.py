@@ -12,18 +12,17 @@ import asyncio
 import json
 import random
 import signal
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import QUICK, Seen, Stream, committed, expectations, running, view
-from tests.kafka import ledger_settings
+from tests.kafka import append, ledger_settings
 
 SECRET: Final = "zq7-for-nobodys-eyes"
 """Content of everything that is refused."""
@@ -246,24 +245,16 @@ def mixed(scripts: Sequence[Sequence[Message]], *, seed: int) -> list[Message]:
 
 async def deliver(settings: Settings, halves: Sequence[Sequence[Message]]) -> list[Sent]:
     """Produce one list of messages to each partition, as the broker's answers tell."""
-    producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-    await producer.start()
-    try:
-        waiting = []
-        for number, messages in enumerate(halves):
-            for each in messages:
-                delivery = producer.send(settings.chunk_topic, each.value, each.key, number, headers=each.headers)
-                waiting.append((each, await delivery))
-        places = [(each, await delivered) for each, delivered in waiting]
-    finally:
-        await producer.stop()
-    return [Sent(each, place.partition, place.offset, place.timestamp) for each, place in places]
+    sent = [(each, number) for number, messages in enumerate(halves) for each in messages]
+    messages = [(each.key, each.value, number, each.headers) for each, number in sent]
+    places = await append(settings, settings.chunk_topic, messages)
+    return [Sent(each, *place) for (each, _), place in zip(sent, places, strict=True)]
 
 
 @pytest.fixture(scope="module")
 def outcome(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The run of the module's docstring."""
-    name, folder = f"t{uuid.uuid4().hex[:10]}", tmp_path_factory.mktemp("bad_input")
+    name, folder = fresh_name(), tmp_path_factory.mktemp("bad_input")
     settings = ledger_settings(kafka, name, folder / "data", max_chunk_bytes=LIMIT)
     asyncio.run(create(client(settings), definitions(settings)))
     sent = asyncio.run(deliver(settings, [first_half(0), first_half(1)]))

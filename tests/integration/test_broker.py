@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from pipeline.ops.broker import Cluster, cache_dir, classpath
 from pipeline.ops.broker.jars import Jar
+from pipeline.testing import eventually
 
 ROOT = Path(__file__).parents[2]
 TOPIC = "kept"
@@ -184,11 +185,7 @@ def test_broker_needs_no_java_on_the_path_and_dies_with_its_parent(home: Path, t
         asyncio.run(create(servers, 1))
         run.send_signal(signal.SIGKILL)
 
-    deadline = time.monotonic() + 20
-    while _alive(int(pid)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-    assert not _alive(int(pid))
+    eventually(lambda: not _alive(int(pid)), what="the end of the broker")
 
 
 def _alive(pid: int) -> bool:

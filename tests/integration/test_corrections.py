@@ -31,6 +31,7 @@ from pipeline.ops.correction import (
 )
 from pipeline.ops.correction.restless import GONE, LATE
 from pipeline.settings import Settings, client
+from pipeline.testing import eventually
 from pipeline.topics.bound import Bound
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.reader import reading
@@ -229,10 +230,7 @@ def test_the_worker_stands_where_its_group_has_committed(settings: Settings, tmp
         worker.wait_for("assigned")
         play(other, *(request(name) for name in names))
         asyncio.run(committed(brisk, brisk.record_topic, at_least=len(names)))
-        deadline = time.monotonic() + SECONDS
-        while not all(each.clock for each in standing().values()):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        eventually(lambda: all(each.clock for each in standing().values()), every=0.2)
         live = standing()
         worker.terminate()
     play(other, *(request(f"x-{name}") for name in names))

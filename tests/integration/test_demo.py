@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from pipeline.ops.demo.reader import passed
 from pipeline.ops.demo.streams import streams
 from pipeline.ops.demo.worker import Worker
 from pipeline.settings import Settings, client
+from pipeline.testing import eventually
 
 REQUESTS = len(streams())
 DEADLINE = 120.0
@@ -234,10 +234,7 @@ def pid_of(worker: Worker) -> int | None:
 
 def wait_for_end(worker: Worker) -> None:
     """Wait until the process has ended."""
-    deadline = time.monotonic() + DEADLINE
-    pause = threading.Event()
-    while pid_of(worker) is not None and time.monotonic() < deadline:
-        pause.wait(0.05)
+    eventually(lambda: pid_of(worker) is None)
 
 
 def test_a_worker_can_be_killed_and_started_again(kafka: str, tmp_path: Path) -> None:
@@ -265,9 +262,6 @@ def test_a_worker_without_kafka_waits_and_still_stops_when_asked(tmp_path: Path)
     (port,) = free_ports(1)
     alone = Settings(bootstrap_servers=f"{HOST}:{port}", data_dir=tmp_path / "data", log_format="json")
     with Worker(alone, tmp_path / "log") as worker:
-        deadline = time.monotonic() + DEADLINE
-        pause = threading.Event()
-        while "waiting for Kafka" not in " ".join(worker.tail()) and time.monotonic() < deadline:
-            pause.wait(0.05)
+        eventually(lambda: "waiting for Kafka" in " ".join(worker.tail()))
 
         assert asyncio.run(worker.stop()) == 0

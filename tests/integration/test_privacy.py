@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from rocksdict import AccessType, Options, Rdict
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
 from pipeline.topics.admin import create, definitions
 from tests.chunk import Document
 from tests.integration.canaries import KEPT, LATE, PLACES, QUARANTINED, REFUSED, STREAMS, UNSHOWN, found, places
@@ -73,7 +73,7 @@ class Left:
 @pytest.fixture(scope="module")
 def left(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Left]:
     """The run of the module's docstring, by ledger."""
-    name, folder = f"t{uuid.uuid4().hex[:10]}", tmp_path_factory.mktemp("privacy")
+    name, folder = fresh_name(), tmp_path_factory.mktemp("privacy")
     ledgers = {capture: ledger(kafka, name, capture, folder) for capture in LEDGERS}
     for settings in ledgers.values():
         asyncio.run(create(client(settings), definitions(settings)))

@@ -8,19 +8,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 
 from pipeline.errors import UsageError
 from pipeline.ops import produce as module
 from pipeline.ops.produce import Sent, produce
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
+from pipeline.testing.topic import Seen, committed
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -37,30 +35,11 @@ def send(data: bytes, settings: Settings, **options: Any) -> Sent:
     return asyncio.run(produce(cast("BufferedIOBase", io.BytesIO(data)), settings, **options))
 
 
-def arrived(settings: Settings, count: int) -> list[ConsumerRecord[bytes, bytes]]:
+def arrived(settings: Settings, count: int) -> list[Seen]:
     """All of the chunk topic, by partition and offset; waits until `count` are there."""
-
-    async def read() -> list[ConsumerRecord[bytes, bytes]]:
-        consumer = AIOKafkaConsumer(
-            **client(settings), isolation_level="read_committed", max_partition_fetch_bytes=1 << 25
-        )
-        await consumer.start()
-        try:
-            parts = [TopicPartition(settings.chunk_topic, part) for part in range(settings.partitions)]
-            consumer.assign(parts)
-            await consumer.seek_to_beginning(*parts)
-            found: list[ConsumerRecord[bytes, bytes]] = []
-            deadline = time.monotonic() + SECONDS
-            while len(found) < count and time.monotonic() < deadline:
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    found += batch
-            ends = await consumer.end_offsets(parts)
-            assert sum(ends.values()) == count
-            return sorted(found, key=lambda record: (record.partition, record.offset))
-        finally:
-            await consumer.stop()
-
-    return asyncio.run(read())
+    found = asyncio.run(committed(settings, settings.chunk_topic, at_least=count))
+    assert len(found) == count
+    return sorted(found, key=lambda seen: (seen.partition, seen.offset))
 
 
 def test_each_line_arrives_once_keyed_by_its_request_in_order(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from pipeline.ops.reconcile.finding import Cause, Kind, Result, State
 from pipeline.ops.reconcile.follow import Pace, follow
 from pipeline.ops.reconcile.ledger import Request, reconcile
 from pipeline.settings import Settings, client
+from pipeline.testing import eventually
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.selection import Selection, selection
 from tests.chunk import Document, chat, encoded, error, marker, usage
@@ -41,11 +42,13 @@ def reconciled(settings: Settings, **changes: Any) -> Result:
 
 def until(settings: Settings, holds: Callable[[Result], bool], seconds: float = 90.0) -> Result:
     """The first reconciliation of which something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds(result := reconciled(settings)):
-        assert time.monotonic() < deadline, (result.kinds, result.states, result.counts, result.listed[:5])
-        time.sleep(0.5)
-    return result
+
+    def result() -> Result:
+        found = reconciled(settings)
+        assert holds(found), (found.kinds, found.states, found.counts, found.listed[:5])
+        return found
+
+    return eventually(result, seconds, every=0.5)
 
 
 def all_sorts() -> list[Message]:

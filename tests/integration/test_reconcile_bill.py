@@ -17,7 +17,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.reconcile import bill, sink
@@ -25,12 +24,13 @@ from pipeline.ops.reconcile.finding import Cause, Kind, Result, State
 from pipeline.ops.reconcile.ledger import Request
 from pipeline.ops.reconcile.usage_file import UsageFile
 from pipeline.pricing import valuation
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings
 from pipeline.sinks.line import row_of
 from pipeline.sinks.row import COLUMNS
 from pipeline.sinks.row import Kind as Holds
 from pipeline.topics.selection import Selection
 from tests.chunk import Document, chat, encoded, marker, usage
+from tests.kafka import put
 
 TYPES = {
     Holds.TEXT: "VARCHAR",
@@ -80,21 +80,8 @@ def records(settings: Settings, ledger_topics: object) -> list[Document]:
         for each in fold_lines([encoded(each) for each in chunks()], settings.policy(), valuation(settings))
         if isinstance(each, bytes)
     ]
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(settings), acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
-            for record in made:
-                key = record["request_id"].encode()
-                await producer.send(
-                    settings.record_topic, json.dumps(record).encode(), key=key, partition=key[0] - ord("a")
-                )
-            await producer.flush()
-        finally:
-            await producer.stop()
-
-    asyncio.run(produce())
+    keyed = [(record["request_id"].encode(), json.dumps(record).encode()) for record in made]
+    put(settings, settings.record_topic, [(key, value, key[0] - ord("a")) for key, value in keyed])
     return made
 
 

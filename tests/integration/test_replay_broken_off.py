@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from pipeline.ops.bench.load import Load
 from pipeline.ops.bench.load import send as fill
 from pipeline.settings import client
+from pipeline.testing import eventually
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import SECONDS
 from tests.integration.replaying import arguments, replay
@@ -40,10 +40,7 @@ def test_a_killed_replay_goes_on_and_gives_the_same_file(kafka: str, topic_prefi
         assert process.stderr is not None
         assert b"Traceback" not in process.stderr.read()
     assert children
-    deadline = time.monotonic() + SECONDS
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
     assert not out.exists()
     assert list(temporary.iterdir()) == []
 
@@ -61,11 +58,11 @@ def test_a_killed_replay_goes_on_and_gives_the_same_file(kafka: str, topic_prefi
 
 def until_written(process: subprocess.Popen[bytes], work: Path) -> None:
     """Returns when a checkpoint has put records into a file somewhere in the directory."""
-    deadline = time.monotonic() + SECONDS
-    while not any(path.stat().st_size for path in work.rglob("records.jsonl")):
+
+    def alive() -> None:
         assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+
+    eventually(lambda: any(path.stat().st_size for path in work.rglob("records.jsonl")), every=0.005, watch=alive)
 
 
 SMALL = """

@@ -1,7 +1,6 @@
 """Topics on a real Kafka: created once, then held to their definitions."""
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
 from pipeline.settings import Settings, client
+from pipeline.testing import eventually
 from pipeline.topics.admin import Drift, compare, create, definitions, describe
 from schemas.topics import Topic
 
@@ -45,10 +45,13 @@ async def check(settings: Settings, wanted: list[Topic]) -> list[Drift]:
 
 def drifts_once_told(settings: Settings, wanted: list[Topic], count: int) -> list[Drift]:
     """The drifts, when there are that many: a broker learns what its controller has decided a little later."""
-    deadline = time.monotonic() + 30
-    while len(drifts := run(check(settings, wanted))) < count and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return drifts
+
+    def told() -> list[Drift]:
+        drifts = run(check(settings, wanted))
+        assert len(drifts) >= count
+        return drifts
+
+    return eventually(told)
 
 
 def test_created_topics_are_as_defined(settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""What the engine's tests on a real Kafka share: workers as processes, streams with known results, a committed reader.
+"""What the engine's tests on a real Kafka share: workers as processes, and streams with known results.
 
-The reader imports nothing of the engine: it says what a consumer of the records would see.
+`committed` is the reader that users' tests have; it imports nothing of the engine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.testing.topic import Seen, committed
+
+__all__ = [
+    "MAIN",
+    "QUICK",
+    "ROOT",
+    "SECONDS",
+    "Seen",
+    "Stream",
+    "Worker",
+    "committed",
+    "expectations",
+    "interleaved",
+    "own",
+    "records",
+    "running",
+    "send",
+    "streams",
+    "view",
+]
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -240,49 +260,6 @@ async def send(settings: Settings, chunks: Iterator[tuple[str, bytes]], *, per_s
     finally:
         await producer.stop()
     return sent
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A record as a consumer sees it."""
-
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    timestamp: int
-    offset: int
-
-
-async def committed(
-    settings: Settings, topic: str, *, at_least: int = 0, isolation: str = "read_committed"
-) -> list[Seen]:
-    """Everything a read_committed consumer sees of a topic, once there are at least so many records.
-
-    With `isolation` read_uncommitted it also sees what was aborted.
-    """
-    consumer = AIOKafkaConsumer(
-        **client(settings),
-        isolation_level=isolation,
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=1 << 25,
-    )
-    await consumer.start()
-    try:
-        parts = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        found: list[Seen] = []
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found += [Seen(r.partition, r.key, r.value, tuple(r.headers), r.timestamp, r.offset) for r in batch]
-            ends = await consumer.end_offsets(parts)
-            if len(found) >= at_least and all([await consumer.position(part) >= ends[part] for part in parts]):
-                return found
-        raise AssertionError(f"{len(found)} of {at_least} records in {topic}")
-    finally:
-        await consumer.stop()
 
 
 def records(settings: Settings, *, at_least: int) -> list[dict[str, Any]]:

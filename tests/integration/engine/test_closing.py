@@ -12,24 +12,24 @@ import asyncio
 import json
 import operator
 import time
-import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
+from pipeline.testing.topic import messages
 from pipeline.topics.admin import create, definitions
-from tests.chunk import chat, encoded
+from tests.chunk import chat
 from tests.closing.scenario import LIMITS, PROPORTIONS, Scenario, differences
 from tests.closing.table import SCENARIOS
 from tests.integration.engine.harness import Seen, Worker, committed, running
 from tests.integration.engine.playing import Played, play
 from tests.integration.engine.rereading import Live, assert_equal, live, refold
-from tests.kafka import ledger_settings
+from tests.kafka import append, ledger_settings
 from tests.replay import Folded
 
 LEDGERS: Final = ("steady", "stopped", "strict")
@@ -74,7 +74,7 @@ def run(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
-_RUN: Final = f"t{uuid.uuid4().hex[:10]}"
+_RUN: Final = fresh_name()
 
 
 def ledger(kafka: str, name: str, folder: Path) -> Settings:
@@ -113,14 +113,12 @@ async def read(made: Run, name: str, chunks: list[Seen], folder: Path) -> None:
 
 async def tell_the_time(settings: Settings) -> None:
     """A chunk to each partition: append time passes all deadlines."""
-    producer = AIOKafkaProducer(**client(settings), acks="all")
-    await producer.start()
-    for number in range(settings.partitions):
-        tick = chat(0, "tick", finish="stop", is_final=True, request_id=f"tick-{number}")
-        await producer.send_and_wait(
-            settings.chunk_topic, encoded(tick), key=f"tick-{number}".encode(), partition=number
-        )
-    await producer.stop()
+    ticks = [
+        message
+        for number in range(settings.partitions)
+        for message in messages([chat(0, "tick", finish="stop", is_final=True, request_id=f"tick-{number}")], number)
+    ]
+    await append(settings, settings.chunk_topic, ticks)
 
 
 @pytest.mark.parametrize("name", LEDGERS)

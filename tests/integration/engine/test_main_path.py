@@ -23,6 +23,7 @@ from tests.integration.engine.harness import (
     send,
     streams,
 )
+from tests.kafka import append
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 
@@ -128,15 +129,8 @@ def test_large_chunks_and_records_pass(brisk: Settings, tmp_path: Path) -> None:
     stream = Stream("large", tuple(f"{index}{'x' * (1 << 20)}" for index in range(6)))
     with running(brisk, tmp_path / "log") as worker:
         worker.wait_for("assigned")
-
-        async def produce() -> None:
-            producer = AIOKafkaProducer(**client(brisk), max_request_size=1 << 24)
-            await producer.start()
-            for index in range(len(stream.words)):
-                await producer.send_and_wait(brisk.chunk_topic, stream.chunk(index), key=b"large")
-            await producer.stop()
-
-        asyncio.run(produce())
+        chunks = [(b"large", stream.chunk(index)) for index in range(len(stream.words))]
+        asyncio.run(append(brisk, brisk.chunk_topic, chunks, max_request_size=1 << 24))
         assert expectations([stream]) == records(brisk, at_least=1)
 
 
@@ -146,20 +140,16 @@ def test_chunks_and_records_at_their_limits_pass_whatever_they_hold(brisk: Setti
     words = tuple(base64.b85encode(noise(3_300_000)).decode() for _ in range(2))
     both, one = Stream("both", words), Stream("one", ("",))
     one = Stream("one", (base64.b85encode(noise(7_000_000)).decode()[: brisk.max_chunk_bytes - len(one.chunk(0))],))
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(brisk), max_request_size=1 << 25, max_batch_size=1 << 25)
-        await producer.start()
-        for stream in (both, one):
-            for index in range(len(stream.words)):
-                value = stream.chunk(index)
-                assert len(value) <= brisk.max_chunk_bytes
-                await producer.send_and_wait(brisk.chunk_topic, value, key=stream.request_id.encode())
-        await producer.stop()
+    chunks = [
+        (stream.request_id.encode(), stream.chunk(index))
+        for stream in (both, one)
+        for index in range(len(stream.words))
+    ]
+    assert all(len(value) <= brisk.max_chunk_bytes for _, value in chunks)
 
     with running(brisk, tmp_path / "log") as worker:
         worker.wait_for("assigned")
-        asyncio.run(produce())
+        asyncio.run(append(brisk, brisk.chunk_topic, chunks, max_request_size=1 << 25, max_batch_size=1 << 25))
         assert [both.expected["content"]] == [
             record["content"] for record in records(brisk, at_least=2) if record["request_id"] == "both"
         ]
@@ -170,16 +160,11 @@ def test_chunks_and_records_at_their_limits_pass_whatever_they_hold(brisk: Setti
 def test_an_oversize_chunk_becomes_a_dead_letter_whole(brisk: Settings, tmp_path: Path) -> None:
     """A chunk of nearly 16 MiB, the largest that the topic takes, comes out byte for byte."""
     value = b"x" * ((16 << 20) - 1_024)
-
-    async def produce() -> None:
-        producer = AIOKafkaProducer(**client(brisk), max_request_size=1 << 25, max_batch_size=1 << 25)
-        await producer.start()
-        await producer.send_and_wait(brisk.chunk_topic, value, key=b"huge", headers=[("origin", b"test")])
-        await producer.stop()
+    message = (b"huge", value, None, [("origin", b"test")])
 
     with running(brisk, tmp_path / "log") as worker:
         worker.wait_for("assigned")
-        asyncio.run(produce())
+        asyncio.run(append(brisk, brisk.chunk_topic, [message], max_request_size=1 << 25, max_batch_size=1 << 25))
         (letter,) = asyncio.run(committed(brisk, brisk.dead_topic, at_least=1))
     headers = dict(letter.headers)
     assert (value, b"huge", b"oversize", b"test") == (

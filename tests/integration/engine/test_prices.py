@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ops.fold import fold_lines
-from pipeline.pricing import valuation
 from pipeline.settings import Settings
+from pipeline.testing import Ledger
 from tests.integration.engine.harness import committed, running, send
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -73,19 +72,4 @@ def test_the_worker_prices_what_nobody_priced(brisk: Settings, tmp_path: Path) -
     assert [(event["provider"], event["model"], event["reason"]) for event in warned] == [
         ("openai", "none", "unknown_model")
     ]
-    offline = offline_records(settings)
-    assert {json.loads(value)["request_id"]: value for value in values} == offline
-
-
-def offline_records(settings: Settings) -> dict[str, bytes]:
-    """The same chunks folded without a worker, with the places that Kafka gave them."""
-    lines = []
-    places: dict[int, int] = {}
-    for seen in asyncio.run(committed(settings, settings.chunk_topic)):
-        offset = places.get(seen.partition, 0)
-        places[seen.partition] = offset + 1
-        place = {"topic": settings.chunk_topic, "partition": seen.partition, "offset": offset}
-        place["timestamp"] = seen.timestamp
-        lines.append((seen.value or b"").removesuffix(b"}") + b', "_kafka": ' + json.dumps(place).encode() + b"}")
-    results = fold_lines(lines, settings.policy(), valuation(settings))
-    return {json.loads(value)["request_id"]: value for value in results if isinstance(value, bytes)}
+    assert sorted(values) == sorted(Ledger(settings).fold().values)

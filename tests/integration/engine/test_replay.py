@@ -14,7 +14,6 @@ import json
 import random
 import shutil
 import signal
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import pytest
 from pipeline.ops.fold import fold_lines
 from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import fresh_name
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.corpus import CORPORA, shared, unique
 from tests.integration.engine.crash import Forked
@@ -66,7 +66,7 @@ class Run:
 @pytest.fixture(scope="module")
 def run(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run of the module's docstring."""
-    folder, name = tmp_path_factory.mktemp("replay"), f"t{uuid.uuid4().hex[:10]}"
+    folder, name = tmp_path_factory.mktemp("replay"), fresh_name()
     made = Run({each: ledger(kafka, name, each, folder) for each in LEDGERS})
     streams = [unique(corpus, *stream) for corpus, read in CORPORA.items() for stream in read().items()]
     made.plain = [each for stream in streams for each in stream]

@@ -23,6 +23,7 @@ from pipeline.sinks import store
 from pipeline.sinks.consumer import Sink
 from pipeline.sinks.plan import Plan
 from pipeline.sinks.writer import Writer, connect
+from pipeline.testing import eventually
 
 ROOT: Final = Path(__file__).parents[3]
 SECONDS: Final = 90.0
@@ -124,9 +125,9 @@ def command(settings: Settings, db: str, log: Path, *options: str) -> Iterator[C
 
 def until(condition: Callable[[], bool], what: str, alive: Sequence[Command] = ()) -> None:
     """Return when it holds; no later than SECONDS, and no later than somebody it hangs on has ended."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        dead = [each for each in alive if each.process.poll() is not None]
-        if dead or time.monotonic() > deadline:
-            raise AssertionError(f"not yet: {what}\n" + "\n".join(each.text()[-3_000:] for each in alive))
-        time.sleep(0.05)
+
+    def watch() -> None:
+        if any(each.process.poll() is not None for each in alive):
+            raise AssertionError(f"ended before: {what}\n" + "\n".join(each.text()[-3_000:] for each in alive))
+
+    eventually(condition, SECONDS, what=what, watch=watch)

@@ -2,14 +2,12 @@
 
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.ops.bench.process import Participant, cost_of, measurable
+from pipeline.testing import eventually
 
 DEADLINE = 30.0
 
@@ -29,14 +27,6 @@ def participant(tmp_path: Path, code: str) -> Participant:
     return Participant([sys.executable, "-c", code], os.environ, tmp_path / "log")
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    deadline, pause = time.monotonic() + DEADLINE, threading.Event()
-    while not reached() and time.monotonic() < deadline:
-        pause.wait(0.02)
-    assert reached()
-
-
 def gone(pid: int) -> bool:
     """Whether a process has ended; one that nobody has waited for yet counts as ended."""
     try:
@@ -49,19 +39,19 @@ def gone(pid: int) -> bool:
 def test_helpers_count_and_end_with_it(tmp_path: Path) -> None:
     """What it starts in its session is its own; the end of the block is the end of all."""
     with participant(tmp_path, PARENT) as running:
-        wait_until(lambda: "done" in running.output())
+        eventually(lambda: "done" in running.output())
         whole, alone = running.cost(), cost_of(running.pid)
         helper = int(running.output().split()[1])
 
     assert whole.cpu >= 0.3 > alone.cpu
     assert whole.peak > alone.peak > 1 << 20
-    wait_until(lambda: gone(helper))
+    eventually(lambda: gone(helper))
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     """The order to end has a deadline."""
     with participant(tmp_path, DEAF) as running:
-        wait_until(lambda: "done" in running.output())
+        eventually(lambda: "done" in running.output())
         running.stop(0.2)
 
         assert running.ended == -9
@@ -70,7 +60,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 def test_its_status_and_last_words_are_known(tmp_path: Path) -> None:
     """Why it ended stands at the end of its output."""
     with participant(tmp_path, "import sys; print('a\\nb', flush=True); sys.exit('c')") as running:
-        wait_until(lambda: running.ended is not None)
+        eventually(lambda: running.ended is not None)
 
         assert running.ended == 1
         assert running.tail() == ["a", "b", "c"]
@@ -79,7 +69,7 @@ def test_its_status_and_last_words_are_known(tmp_path: Path) -> None:
 def test_a_process_that_is_gone_costs_nothing(tmp_path: Path) -> None:
     """It may end between two looks."""
     with participant(tmp_path, "") as running:
-        wait_until(lambda: running.ended is not None)
+        eventually(lambda: running.ended is not None)
 
         assert running.cost().peak == 0
         assert cost_of(running.pid).cpu == 0.0

@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline.errors import NO_KAFKA, BrokerUnavailable, PortTaken
 from pipeline.ops.broker.process import Child, Node
+from pipeline.testing import eventually
 
 STARTS = "import time\nprint('Kafka Server started', flush=True)\ntime.sleep(60)\n"
 
@@ -42,16 +42,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_start_waits_for_the_line_that_means_serving(fake: Fake) -> None:
@@ -189,7 +179,7 @@ def test_child_dies_when_its_parent_is_killed(tmp_path: Path) -> None:
         run.send_signal(signal.SIGKILL)
 
     assert not before
-    assert until(lambda: gone(child))
+    eventually(lambda: gone(child))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from pipeline.ops.broker.ports import free_ports
 from pipeline.ops.replay import crew
 from pipeline.ops.replay.order import Order, Share
 from pipeline.settings import Settings
+from pipeline.testing import eventually
 from pipeline.topics.selection import Selection
 
 SECONDS = 60.0
@@ -44,9 +44,7 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
     """As by a kernel that is short of memory: the replay ends with a line that says what to do."""
 
     def kill() -> None:
-        deadline = time.monotonic() + SECONDS
-        while not (found := multiprocessing.active_children()) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        found = eventually(multiprocessing.active_children, every=0.01)
         os.kill(found[0].pid or 0, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
