@@ -40,7 +40,9 @@ def transcription(draw: random.Random, manner: Manner) -> Made:
     ]
     counts = tokens(draw, manner, model, len(parts))._replace(cached=0)
     whole = "".join(parts)
-    end = {"type": "transcript.text.done", "text": whole, "usage": {"type": "tokens", **_usage(counts)}}
+    details = {"audio_tokens": counts.prompt, "text_tokens": 0}
+    usage = {"type": "tokens", **_usage(counts), "input_token_details": details}
+    end = {"type": "transcript.text.done", "text": whole, "usage": usage}
     pieces.append(Piece({"response": end}, ("whole transcript", whole), counts=counts))
     return Made("audio.transcription", model, pieces, counts)
 

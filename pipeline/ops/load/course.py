@@ -129,7 +129,7 @@ class Course:
                 continue  # nothing of it is on the topic, or all of it
             end = request.end()
             if end is None:
-                request.at = len(request.route.order)
+                request.over = True
             elif request.route.held is not None:
                 yield request.key, request.overdue(), None
             if end is not None:

@@ -33,7 +33,7 @@ def fated(draw: random.Random, made: Made, fate: Fate) -> tuple[list[Piece], int
         return ([*cut, failure] if fate == "failed" else cut), None
     pieces[-1].last = True
     if fate == "fallback":
-        first = [Piece(piece.body, attempt=0) for piece in pieces[: draw.randint(2, 3)]]
+        first = [Piece(piece.body, attempt=0) for piece in pieces[: min(draw.randint(2, 3), made.before_end)]]
         first.append(Piece({"error": error(ERROR)}, attempt=0))
         for piece in pieces:
             piece.attempt = 1

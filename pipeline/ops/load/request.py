@@ -29,30 +29,27 @@ class Request:
         begun: Milliseconds since the epoch.
         due: Where its time begins on the clock that paces the load, in milliseconds.
         at: Chunks that were sent, the late one not among them.
-        size: Their bytes, with those of the late one and of the end that was put to it.
+        over: Whether these are all.
         state: What became of it.
     """
 
-    __slots__ = ("at", "begun", "cancelled", "due", "key", "late", "route", "size", "state", "template")
+    __slots__ = ("_end", "_steps", "at", "begun", "due", "key", "late", "over", "route", "state", "template")
 
     def __init__(self, key: bytes, template: Template, route: Route, begun: int) -> None:
         """Nothing is sent yet."""
         self.key, self.template, self.route, self.begun = key, template, route, begun
-        self.due = 0.0
-        self.at = self.size = self.late = self.cancelled = 0
+        self.due, self.at, self.over, self.late = 0.0, 0, False, False
+        steps = template.steps
+        self._steps = steps if isinstance(route.order, range) and len(route.order) == len(steps) else [steps[number] for number in route.order]
+        self._end = b""
         self.state: State = "cut" if route.trouble == "cut" else "ended"
 
     def next(self) -> bytes:
         """The chunk whose turn it is."""
-        value = self.template.steps[self.route.order[self.at]].value(self.key, self.begun)
-        self.at += 1
-        self.size += len(value)
-        return value
-
-    @property
-    def over(self) -> bool:
-        """Whether all but a late chunk is sent."""
-        return self.at == len(self.route.order)
+        at = self.at
+        self.at = at + 1
+        self.over = self.at == len(self._steps)
+        return self._steps[at].value(self.key, self.begun)
 
     @property
     def wait(self) -> int:
@@ -63,10 +60,8 @@ class Request:
     def overdue(self) -> bytes:
         """The late chunk."""
         assert self.route.held is not None
-        value = self.template.steps[self.route.held].value(self.key, self.begun)
-        self.late = 1
-        self.size += len(value)
-        return value
+        self.late = True
+        return self.template.steps[self.route.held].value(self.key, self.begun)
 
     def end(self) -> bytes | None:
         """The end of a request that is stopped in its middle: an error that is final; None if nothing is missing."""
@@ -78,11 +73,10 @@ class Request:
         piece = Piece({"error": error(CANCELLED)}, image=last.image, attempt=last.attempt, last=True)
         made = Made(self.template.kind, self.template.model, [], self.template.counts)
         at = stamp(self.begun + last.offset).decode()
-        value = json.dumps(envelope(self.key.decode(), made, piece, index, at), separators=(",", ":")).encode()
-        self.cancelled = 1
-        self.size += len(value)
+        fields = envelope(self.key.decode(), made, piece, index, at)
+        self._end = json.dumps(fields, separators=(",", ":")).encode()
         self.state = "cancelled"
-        return value
+        return self._end
 
     @property
     def sent(self) -> set[int]:
@@ -93,7 +87,14 @@ class Request:
     @property
     def chunks(self) -> int:
         """Chunks that were sent, repeats among them."""
-        return self.at + self.late + self.cancelled
+        return self.at + self.late + bool(self._end)
+
+    @property
+    def size(self) -> int:
+        """Bytes of these."""
+        held = self.route.held
+        late = self.template.steps[held].size(self.key) if self.late and held is not None else 0
+        return sum(step.size(self.key) for step in self._steps[: self.at]) + late + len(self._end)
 
     def row(self) -> Json:
         """What must be billed, under the names that `streamledger reconcile --usage-file` knows.
@@ -116,7 +117,7 @@ class Request:
             "total_tokens": counts.total if known else None,
             "cached_tokens": counts.cached if known else None,
             "cost": template.cost if template.priced in sent and self.state != "unsure" else None,
-            "chunks": len(sent) + self.cancelled,
+            "chunks": len(sent) + bool(self._end),
             "state": self.state,
             "trouble": self.route.trouble,
         }

@@ -31,6 +31,7 @@ STAMP: Final = "@stamp@"
 START: Final = b"@start@"
 _KEY: Final = REQUEST.encode()
 _STAMP: Final = STAMP.encode()
+_TIME: Final = b"2026-11-23T16:00:00.000Z"
 _MILLISECONDS: Final = tuple(b".%03dZ" % number for number in range(1_000))
 
 TEAMS: Final = ("search", "support", "mobile", "research")
@@ -44,22 +45,29 @@ class Step(NamedTuple):
         head: What stands before, between and after the request's id, up to the time.
         tail: What comes after the time.
         offset: Milliseconds after the request began.
-        index, attempt, image: Its place.
         begins: Whether it says when the request began.
+        index, attempt, image: Its place.
     """
 
     head: tuple[bytes, ...]
     tail: bytes
     offset: int
+    begins: bool
     index: int
     attempt: int | None
     image: int | None
-    begins: bool
 
     def value(self, key: bytes, begun: int) -> bytes:
         """The chunk of a request that began at a time, ms since the epoch."""
-        made = key.join(self.head) + stamp(begun + self.offset) + self.tail
-        return made.replace(START, stamp(begun)) if self.begins else made
+        head, tail, offset, begins, *_ = self  # unpacked: this is where a load spends its time
+        moment = begun + offset
+        made = b"".join((key.join(head), _second(moment // 1_000), _MILLISECONDS[moment % 1_000], tail))
+        return made.replace(START, stamp(begun)) if begins else made
+
+    def size(self, key: bytes) -> int:
+        """Bytes of that chunk."""
+        fixed = len(self.tail) + len(_TIME) + (len(_TIME) - len(START) if self.begins else 0)
+        return sum(map(len, self.head)) + (len(self.head) - 1) * len(key) + fixed
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,6 @@ class Template:
         """Milliseconds."""
         return self.steps[-1].offset
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes."""
-        return sum(sum(map(len, step.head)) + len(step.tail) for step in self.steps)
-
 
 class Pool(NamedTuple):
     """Streams of a profile: those that end at the first attempt, and those that need two."""
@@ -128,7 +131,7 @@ def _some(profile: Profile, seed: str, labels: Mapping[str, str], fate: Fate, wa
         part = profile.part(len(made))
         draw = random.Random(f"{seed}-{len(made)}")  # noqa: S311 (no cryptography)
         made.append(encoded(draw, part.make(draw, part.manner), part.manner, labels, fate))
-        size += made[-1].size
+        size += sum(step.size(_KEY) for step in made[-1].steps)
     return made
 
 
@@ -186,15 +189,15 @@ def _step(fields: Mapping[str, Any], piece: Piece, place: int, offset: int) -> S
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     head, _, tail = text.partition(_STAMP)
     # What follows the time is the request's own: beginning, labels, raw request. No id stands there.
-    return Step(tuple(head.split(_KEY)), tail, offset, place, piece.attempt, piece.image, START in tail)
+    return Step(tuple(head.split(_KEY)), tail, offset, START in tail, place, piece.attempt, piece.image)
 
 
-def stamp(milliseconds: int) -> bytes:
-    """A time in RFC 3339."""
-    seconds, rest = divmod(milliseconds, 1_000)
-    return _second(seconds) + _MILLISECONDS[rest]
+def stamp(moment: int) -> bytes:
+    """A time in RFC 3339, from milliseconds since the epoch."""
+    return _second(moment // 1_000) + _MILLISECONDS[moment % 1_000]
 
 
 @lru_cache(maxsize=4_096)
-def _second(seconds: int) -> bytes:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
+def _second(moment: int) -> bytes:
+    """The beginning of a time, from seconds since the epoch: all but milliseconds and zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)).encode()
