@@ -64,14 +64,19 @@ _STREAMS, _PACE = "Streams", "Pace"
     help="Share of requests that trouble befalls.",
     panel=_STREAMS,
 )
-@click.option(
-    "--labels", multiple=True, metavar="KEY=VALUE", help="Of every request; may be repeated.", panel=_STREAMS
-)
+@click.option("--labels", multiple=True, metavar="KEY=VALUE", help="Of every request; may be repeated.", panel=_STREAMS)
 @click.option(
     "--seed", type=int, default=1, show_default=True, metavar="N", help="Equal seeds, equal streams.", panel=_STREAMS
 )
 @click.option(
-    "--open", "opened", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="At once.", panel=_PACE
+    "--open",
+    "opened",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At once.",
+    panel=_PACE,
 )
 @click.option(
     "--rate",
@@ -174,10 +179,8 @@ def _document(choice: Choice, settings: Settings, outcome: Outcome, book: Ledger
 def _text(told: dict[str, Any]) -> list[str]:
     """The summary for people."""
     stopped = "  stopped before its end" if told["interrupted"] else ""
-    lines = [
-        f"{told['requests']:,} requests, {told['chunks']:,} chunks, {told['bytes'] / 1e6:,.1f} MB "
-        f"in {told['seconds']:,.1f} s: {told['chunks_per_second']:,} chunks/s{stopped}"
-    ]
+    sent = f"{told['requests']:,} requests, {told['chunks']:,} chunks, {told['bytes'] / 1e6:,.1f} MB"
+    lines = [f"{sent} in {told['seconds']:,.1f} s: {told['chunks_per_second']:,} chunks/s{stopped}"]
     rows = [("stream type", "requests", "chunks", "MB", "bytes/chunk")]
     for kind, each in told["by_stream_type"].items():
         size = round(each["bytes"] / each["chunks"]) if each["chunks"] else 0

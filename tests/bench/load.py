@@ -1,4 +1,4 @@
-"""`streamledger load` at full speed beside a plain loop of confluent-kafka, on one embedded broker: python -m tests.bench.load.
+"""`streamledger load` at full speed beside a plain loop of confluent-kafka: python -m tests.bench.load REQUESTS ROUNDS.
 
 Both send chat chunks of the same number and about the same size, with acks=all and idempotence. The loop comes in two
 forms: it makes each chunk when it sends it, as a load generator usually does, or has all bytes ready beforehand.

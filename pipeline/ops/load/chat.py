@@ -78,7 +78,9 @@ def chat(draw: random.Random, manner: Manner) -> Made:
     model = draw.choice(manner.models["chat.completion"])
     opening: Json = {"role": "assistant", "content": ""}
     pieces = [_chat(model, [choice(opening)])]
-    thoughts = [draw.choice(manner.words) for _ in range(manner.thoughts.whole(draw))] if model.thinks == "shown" else []
+    thoughts = (
+        [draw.choice(manner.words) for _ in range(manner.thoughts.whole(draw))] if model.thinks == "shown" else []
+    )
     pieces += [_chat(model, [choice({"reasoning": text})], ("reasoning", text)) for text in thoughts]
     pieces += [_chat(model, [choice({"content": text})], ("text", text)) for text in words(draw, manner)]
     finish, tools = "stop", list[tuple[str, str]]()
@@ -101,9 +103,7 @@ def _chat(model: Model, choices: Sequence[Json], adds: tuple[str, Any] | None = 
     return Piece({"response": payload(_ident(), model.name, choices)}, adds)
 
 
-def _calls(
-    draw: random.Random, manner: Manner, model: Model, tools: Sequence[tuple[str, str]]
-) -> Iterator[Piece]:
+def _calls(draw: random.Random, manner: Manner, model: Model, tools: Sequence[tuple[str, str]]) -> Iterator[Piece]:
     """The openings of all calls, then their arguments in turns."""
     for index, (call, name) in enumerate(tools):
         first = {"index": index, "id": call, "type": "function", "function": {"name": name, "arguments": ""}}

@@ -26,7 +26,7 @@ STAGGER_MS: Final = 1_000
 
 
 class Clocks(NamedTuple):
-    """Both in milliseconds: `wall` since the epoch, for what chunks say; `pace`, which never steps back, for waiting."""
+    """Milliseconds: `wall` since the epoch, for what chunks say; `pace`, which never steps back, for waiting."""
 
     wall: Callable[[], int]
     pace: Callable[[], float]
@@ -117,7 +117,8 @@ class Course:
         """Late chunks whose time has come by the pace clock."""
         while self.held and self.held[0][0] <= now:
             _, _, request = heapq.heappop(self.held)
-            yield request.key, request.overdue(), request
+            if request.route.held is not None:
+                yield request.key, request.overdue(request.route.held), request
 
     def stop(self) -> Iterator[Send]:
         """End everything that is open; nothing is begun any more."""
@@ -131,7 +132,7 @@ class Course:
             if end is None:
                 request.over = True
             elif request.route.held is not None:
-                yield request.key, request.overdue(), None
+                yield request.key, request.overdue(request.route.held), None
             if end is not None:
                 yield request.key, end, request
         yield from self.late(float("inf"))

@@ -28,7 +28,7 @@ class Feed:
         sent, size: Chunks and the bytes of their values.
     """
 
-    def __init__(self, producer: Any, topic: str, partitions: int, arrived: Arrived) -> None:
+    def __init__(self, producer: Any, topic: str, partitions: int, arrived: Arrived = lambda *_: None) -> None:
         """Send nothing yet.
 
         Args:

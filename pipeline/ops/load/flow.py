@@ -44,9 +44,14 @@ class Sink(Protocol):
     sent: int
     size: int
 
-    async def send(self, chunks: Iterable[Send]) -> None: ...
-    async def flush(self) -> None: ...
-    async def settle(self) -> None: ...
+    async def send(self, chunks: Iterable[Send]) -> None:
+        """Take chunks."""
+
+    async def flush(self) -> None:
+        """Let go of what was taken."""
+
+    async def settle(self) -> None:
+        """Return when all of it has arrived."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ async def load(settings: Settings, choice: Choice, ledger: Ledger, show: Show = 
 
 
 async def dry(file: BinaryIO, choice: Choice, ledger: Ledger, show: Show = lambda *_: None) -> Outcome:
-    """Write a load as lines. Without real timing equal seeds give equal bytes: times and ids are made up, nothing waits.
+    """Write a load as lines. Without real timing equal seeds give equal bytes: times are made up, nothing waits.
 
     Args:
         file: Where to.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,11 +44,6 @@ class Ledger:
     kinds: dict[str, Sum] = field(default_factory=dict)
     states: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
-
-    def arrived(self, marks: Iterable[tuple[bytes, Request]], _: int = 0) -> None:
-        """Note requests of which everything has arrived."""
-        for _, request in marks:
-            self.note(request)
 
     def note(self, request: Request) -> None:
         """Note a request."""
@@ -90,8 +85,3 @@ def ledger(path: Path | None) -> Iterator[Ledger]:
         raise UsageError(f"--ledger {path}: not .jsonl", hint="name it so, then `reconcile --usage-file` can read it")
     with path.open("w", encoding="utf-8") as file:
         yield Ledger(file)
-
-
-def rate(count: int, seconds: float) -> float:
-    """So many a second."""
-    return count / max(seconds, 1e-6)

@@ -30,6 +30,7 @@ class Request:
         due: Where its time begins on the clock that paces the load, in milliseconds.
         at: Chunks that were sent, the late one not among them.
         over: Whether these are all.
+        late: Number of the step that came late, once it has.
         state: What became of it.
     """
 
@@ -38,9 +39,14 @@ class Request:
     def __init__(self, key: bytes, template: Template, route: Route, begun: int) -> None:
         """Nothing is sent yet."""
         self.key, self.template, self.route, self.begun = key, template, route, begun
-        self.due, self.at, self.over, self.late = 0.0, 0, False, False
+        self.due, self.at, self.over = 0.0, 0, False
+        self.late: int | None = None
         steps = template.steps
-        self._steps = steps if isinstance(route.order, range) and len(route.order) == len(steps) else [steps[number] for number in route.order]
+        self._steps = (
+            steps
+            if isinstance(route.order, range) and len(route.order) == len(steps)
+            else [steps[number] for number in route.order]
+        )
         self._end = b""
         self.state: State = "cut" if route.trouble == "cut" else "ended"
 
@@ -57,11 +63,10 @@ class Request:
         steps = self.template.steps
         return steps[min(self.at, len(steps) - 1)].offset
 
-    def overdue(self) -> bytes:
-        """The late chunk."""
-        assert self.route.held is not None
-        self.late = True
-        return self.template.steps[self.route.held].value(self.key, self.begun)
+    def overdue(self, held: int) -> bytes:
+        """The chunk that was held back."""
+        self.late = held
+        return self.template.steps[held].value(self.key, self.begun)
 
     def end(self) -> bytes | None:
         """The end of a request that is stopped in its middle: an error that is final; None if nothing is missing."""
@@ -69,7 +74,7 @@ class Request:
         if self.over or len(sent) == len(set(self.route.order)):
             return None
         last = self.template.steps[max(sent)]
-        index = max(step.index for number in sent if _beside(step := self.template.steps[number], last)) + 1
+        index = max(step.place for number in sent if _beside(step := self.template.steps[number], last)) + 1
         piece = Piece({"error": error(CANCELLED)}, image=last.image, attempt=last.attempt, last=True)
         made = Made(self.template.kind, self.template.model, [], self.template.counts)
         at = stamp(self.begun + last.offset).decode()
@@ -82,18 +87,17 @@ class Request:
     def sent(self) -> set[int]:
         """Numbers of the steps that were sent."""
         sent = set(self.route.order[: self.at])
-        return sent | {self.route.held} if self.late and self.route.held is not None else sent
+        return sent if self.late is None else sent | {self.late}
 
     @property
     def chunks(self) -> int:
         """Chunks that were sent, repeats among them."""
-        return self.at + self.late + bool(self._end)
+        return self.at + (self.late is not None) + bool(self._end)
 
     @property
     def size(self) -> int:
         """Bytes of these."""
-        held = self.route.held
-        late = self.template.steps[held].size(self.key) if self.late and held is not None else 0
+        late = 0 if self.late is None else self.template.steps[self.late].size(self.key)
         return sum(step.size(self.key) for step in self._steps[: self.at]) + late + len(self._end)
 
     def row(self) -> Json:

@@ -46,14 +46,14 @@ class Step(NamedTuple):
         tail: What comes after the time.
         offset: Milliseconds after the request began.
         begins: Whether it says when the request began.
-        index, attempt, image: Its place.
+        place, attempt, image: Its chunk_index and whose it is.
     """
 
     head: tuple[bytes, ...]
     tail: bytes
     offset: int
     begins: bool
-    index: int
+    place: int
     attempt: int | None
     image: int | None
 
@@ -149,7 +149,7 @@ def encoded(
     if made.request is not None:
         extra["raw_request"] = made.request
     offsets = _offsets(draw, made, pieces, manner)
-    steps = []
+    steps = list[Step]()
     for piece, place, offset in zip(pieces, places(pieces), offsets, strict=True):
         fields = envelope(REQUEST, made, piece, place, STAMP)
         steps.append(_step({**fields, **({} if steps else extra)}, piece, place, offset))
