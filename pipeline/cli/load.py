@@ -117,7 +117,10 @@ def command(loaded: Loaded, *, ledger_file: Path | None, dry: bool, as_json: boo
 
             progress(Seen(what, done, total))
 
-        outcome = asyncio.run(_run(loaded.settings, choice, book, show, dry=dry))
+        try:
+            outcome = asyncio.run(_run(loaded.settings, choice, book, show, dry=dry))
+        except asyncio.CancelledError:  # a second Ctrl-C
+            raise KeyboardInterrupt from None
     told = _document(choice, loaded.settings, outcome, book)
     click.echo(json.dumps(told) if as_json else "\n".join(_text(told)), err=dry)
 

@@ -1,17 +1,18 @@
 """Streams that are made and encoded once, to be sent many times under other ids and times.
 
-Owns the pool of them. Imports its siblings and the standard library.
+Owns the pool of them. Imports msgspec and its siblings.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from pipeline.ops.load.chat import REQUEST
 from pipeline.ops.load.envelope import envelope, places
@@ -20,9 +21,9 @@ from pipeline.ops.load.manner import Kind, Manner, Model
 from pipeline.ops.load.piece import Counts, Made, Piece
 from pipeline.ops.load.profile import Profile
 
-POOL: Final = 256
+POOL: Final = 128
 """Different streams of a load; requests share their content, never their ids."""
-RETRIES: Final = 32
+RETRIES: Final = 16
 POOL_BYTES: Final = 32 << 20
 """No more are made once these are encoded: pictures are large."""
 FEWEST: Final = 8
@@ -186,7 +187,7 @@ def _offsets(draw: random.Random, made: Made, pieces: Iterable[Piece], manner: M
 
 
 def _step(fields: Mapping[str, Any], piece: Piece, place: int, offset: int) -> Step:
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    text = msgspec.json.encode(fields)
     head, _, tail = text.partition(_STAMP)
     # What follows the time is the request's own: beginning, labels, raw request. No id stands there.
     return Step(tuple(head.split(_KEY)), tail, offset, START in tail, place, piece.attempt, piece.image)

@@ -40,7 +40,7 @@ def test_a_rate_is_kept() -> None:
 def test_time_ends_the_beginning_of_requests() -> None:
     """Those that are open go on to their ends: every request in the ledger has ended."""
     book = Ledger()
-    _, outcome = printed(Choice(requests=None, seconds=0.05, open=5), book)
+    _, outcome = printed(Choice(profile="images", requests=None, seconds=0.05, open=5), book)
 
     assert book.requests >= 5
     assert set(book.states) == {"ended"}
@@ -71,11 +71,28 @@ def test_a_signal_ends_a_load_in_order() -> None:
     def show(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    outcome = asyncio.run(dry(io.BytesIO(), Choice(requests=10**6, open=20), book, show))
+    outcome = asyncio.run(dry(io.BytesIO(), Choice(profile="audio", requests=10**6, open=20), book, show))
 
     assert outcome.interrupted
     assert 0 < book.states["cancelled"] <= 20
     assert book.requests < 10**6
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """Nothing more is sent; what was under way is listed as unsure, and its row says nothing of tokens."""
+    path = tmp_path / "sent.jsonl"
+
+    def show(*_: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    with ledger(path) as book, pytest.raises(asyncio.CancelledError):
+        asyncio.run(dry(io.BytesIO(), Choice(profile="audio", requests=10**6, open=20), book, show))
+
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    unsure = [row for row in rows if row["state"] == "unsure"]
+    assert 0 < len(unsure) == book.states["unsure"] <= 20
+    assert {(row["total_tokens"], row["cost"]) for row in unsure} == {(None, None)}
 
 
 def test_a_ledger_is_named_by_its_format(tmp_path: Path) -> None:
@@ -123,16 +140,16 @@ class Producer:
 
 def test_marked_chunks_are_told_when_their_batch_has_arrived() -> None:
     """Each once, in the order of its partition, full batch or not."""
-    told: list[tuple[bytes, Any]] = []
+    told: list[tuple[tuple[bytes, Any], int]] = []
 
     async def run() -> Feed:
-        feed = Feed(Producer(), "t", 1, lambda marks, at: told.extend((*each, at) for each in marks))  # type: ignore[misc]
+        feed = Feed(Producer(), "t", 1, lambda marks, at: told.extend((each, at) for each in marks))
         await feed.send((b"k%d" % (number % 4), b"value", f"m{number}" if number > 5 else None) for number in range(10))
         await feed.settle()
         return feed
 
     feed = asyncio.run(run())
-    assert told == [(b"k2", "m6", 7), (b"k3", "m7", 7), (b"k0", "m8", 7), (b"k1", "m9", 7)]
+    assert told == [((key, mark), 7) for key, mark in ((b"k2", "m6"), (b"k3", "m7"), (b"k0", "m8"), (b"k1", "m9"))]
     assert (feed.sent, feed.size) == (10, 50)
 
 
