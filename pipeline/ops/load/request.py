@@ -29,17 +29,18 @@ class Request:
         begun: Milliseconds since the epoch.
         due: Where its time begins on the clock that paces the load, in milliseconds.
         at: Chunks that were sent, the late one not among them.
-        over: Whether these are all.
+        size: Bytes of all that was sent.
+        over: Whether nothing but a late chunk is still to come.
         late: Number of the step that came late, once it has.
         state: What became of it.
     """
 
-    __slots__ = ("_end", "_steps", "at", "begun", "due", "key", "late", "over", "route", "state", "template")
+    __slots__ = ("_end", "_steps", "at", "begun", "due", "key", "late", "over", "route", "size", "state", "template")
 
     def __init__(self, key: bytes, template: Template, route: Route, begun: int) -> None:
         """Nothing is sent yet."""
         self.key, self.template, self.route, self.begun = key, template, route, begun
-        self.due, self.at, self.over = 0.0, 0, False
+        self.due, self.at, self.size, self.over = 0.0, 0, 0, False
         self.late: int | None = None
         steps = template.steps
         self._steps = (
@@ -55,7 +56,9 @@ class Request:
         at = self.at
         self.at = at + 1
         self.over = self.at == len(self._steps)
-        return self._steps[at].value(self.key, self.begun)
+        value = self._steps[at].value(self.key, self.begun)
+        self.size += len(value)
+        return value
 
     @property
     def wait(self) -> int:
@@ -66,7 +69,9 @@ class Request:
     def overdue(self, held: int) -> bytes:
         """The chunk that was held back."""
         self.late = held
-        return self.template.steps[held].value(self.key, self.begun)
+        value = self.template.steps[held].value(self.key, self.begun)
+        self.size += len(value)
+        return value
 
     def end(self) -> bytes | None:
         """The end of a request that is stopped in its middle: an error that is final; None if nothing is missing."""
@@ -80,6 +85,7 @@ class Request:
         at = stamp(self.begun + last.offset).decode()
         fields = envelope(self.key.decode(), made, piece, index, at)
         self._end = json.dumps(fields, separators=(",", ":")).encode()
+        self.size += len(self._end)
         self.state = "cancelled"
         return self._end
 
@@ -93,12 +99,6 @@ class Request:
     def chunks(self) -> int:
         """Chunks that were sent, repeats among them."""
         return self.at + (self.late is not None) + bool(self._end)
-
-    @property
-    def size(self) -> int:
-        """Bytes of these."""
-        late = 0 if self.late is None else self.template.steps[self.late].size(self.key)
-        return sum(step.size(self.key) for step in self._steps[: self.at]) + late + len(self._end)
 
     def row(self) -> Json:
         """What must be billed, under the names that `streamledger reconcile --usage-file` knows.

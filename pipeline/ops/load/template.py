@@ -32,7 +32,6 @@ STAMP: Final = "@stamp@"
 START: Final = b"@start@"
 _KEY: Final = REQUEST.encode()
 _STAMP: Final = STAMP.encode()
-_TIME: Final = b"2026-11-23T16:00:00.000Z"
 _MILLISECONDS: Final = tuple(b".%03dZ" % number for number in range(1_000))
 
 TEAMS: Final = ("search", "support", "mobile", "research")
@@ -64,11 +63,6 @@ class Step(NamedTuple):
         moment = begun + offset
         made = b"".join((key.join(head), _second(moment // 1_000), _MILLISECONDS[moment % 1_000], tail))
         return made.replace(START, stamp(begun)) if begins else made
-
-    def size(self, key: bytes) -> int:
-        """Bytes of that chunk."""
-        fixed = len(self.tail) + len(_TIME) + (len(_TIME) - len(START) if self.begins else 0)
-        return sum(map(len, self.head)) + (len(self.head) - 1) * len(key) + fixed
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ def _some(profile: Profile, seed: str, labels: Mapping[str, str], fate: Fate, wa
         part = profile.part(len(made))
         draw = random.Random(f"{seed}-{len(made)}")  # noqa: S311 (no cryptography)
         made.append(encoded(draw, part.make(draw, part.manner), part.manner, labels, fate))
-        size += sum(step.size(_KEY) for step in made[-1].steps)
+        size += sum(len(step.value(_KEY, 0)) for step in made[-1].steps)
     return made
 
 
