@@ -129,12 +129,12 @@ class Course:
             if not request.at or request.over:
                 continue  # nothing of it is on the topic, or all of it
             end = request.end()
-            if end is None:
-                request.over = True
-            elif request.route.held is not None:
+            if end is None:  # nothing is missing but repeats
+                yield request.key, request.next(), request
+                continue
+            if request.route.held is not None:
                 yield request.key, request.overdue(request.route.held), None
-            if end is not None:
-                yield request.key, end, request
+            yield request.key, end, request
         yield from self.late(float("inf"))
 
     def _next(self) -> Request | None:

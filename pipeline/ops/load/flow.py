@@ -76,12 +76,10 @@ class Live(NamedTuple):
     """What a load goes by.
 
     Attributes:
-        run: Part of every request id.
         clocks: Of the requests.
         waits: Whether late chunks are waited for.
     """
 
-    run: str
     clocks: Clocks
     waits: bool
 
@@ -92,6 +90,11 @@ def _now() -> int:
 
 def _pace() -> float:
     return time.monotonic() * 1_000
+
+
+def _run(choice: Choice) -> str:
+    """Part of the ids of a load: another one for each, because a request id is never used again."""
+    return f"{choice.seed}-{_now():x}"
 
 
 async def load(settings: Settings, choice: Choice, ledger: Ledger, show: Show = lambda *_: None) -> Outcome:
@@ -123,8 +126,8 @@ async def load(settings: Settings, choice: Choice, ledger: Ledger, show: Show = 
     try:
         await connect(producer, settings)
         partitions = len(await producer.partitions_for(settings.chunk_topic))
-        live = Live(f"{choice.seed}-{_now():x}", Clocks(_now, _pace), waits=True)
-        course = Course(choice, live.run, live.clocks)
+        live = Live(Clocks(_now, _pace), waits=True)
+        course = Course(choice, _run(choice), live.clocks)
         feed = Feed(producer, settings.chunk_topic, partitions, _noted(course, ledger))
         return await _Drive(course, feed, choice, live, show).run(ledger)
     finally:
@@ -144,9 +147,9 @@ async def dry(file: BinaryIO, choice: Choice, ledger: Ledger, show: Show = lambd
     real = choice.timing == "real"
     ticks = iter(range(DRY_START, 1 << 53, DRY_STEP))
     clocks = Clocks(_now, _pace) if real else Clocks(lambda: next(ticks), lambda: 0.0)
-    live = Live(f"{choice.seed}-{_now():x}" if real else f"{choice.seed}", clocks, waits=real)
-    course = Course(choice, live.run, clocks)
-    return await _Drive(course, Lines(file, _noted(course, ledger)), choice, live, show).run(ledger)
+    course = Course(choice, _run(choice) if real else f"{choice.seed}", clocks)
+    sink = Lines(file, _noted(course, ledger))
+    return await _Drive(course, sink, choice, Live(clocks, waits=real), show).run(ledger)
 
 
 def _noted(course: Course, ledger: Ledger) -> Callable[[list[tuple[bytes, Any]], int], None]:

@@ -16,7 +16,7 @@ from pipeline.ops.load.choice import Choice
 from pipeline.ops.load.course import Clocks, Course, Send
 from pipeline.ops.load.profile import PROFILES
 from pipeline.ops.load.request import Request
-from pipeline.ops.load.trouble import TROUBLES
+from pipeline.ops.load.trouble import TROUBLES, Route
 from pipeline.pricing import valuation
 from pipeline.settings import Settings
 
@@ -148,6 +148,32 @@ def test_a_stopped_load_ends_what_is_open(profile: str) -> None:
         assert theirs[name]["closed_by"] == "error"
         assert theirs[name]["status"] == "incomplete"
         assert ours[name]["total_tokens"] == (theirs[name]["token_usage"] or {}).get("total_tokens")
+
+
+def test_a_load_can_be_stopped_anywhere() -> None:
+    """After any chunk of three requests: each of which something was sent is in the ledger once, and is closed."""
+    choice = Choice(profile="agents", requests=3, open=3, chaos=1.0, seed=8)
+    for after in range(0, len(whole(course(choice))), 97):
+        before, rest = stopped(choice, after)
+        sends = [*before, *rest]
+        marks = [key for key, _, request in sends if request is not None]
+
+        assert sorted(marks) == sorted({key for key, _, _ in sends})
+        assert rows(sends).keys() == records(sends).keys()
+
+
+def test_a_stop_before_the_last_repeat_cancels_nothing() -> None:
+    """All of the stream was sent: the repeat goes out, and the request has ended."""
+    on = course(Choice(requests=1, open=1))
+    template = on._pool.plain[0]
+    steps = len(template.steps)
+    request = Request(b"r-1", template, Route([*range(steps), steps - 1], None, "duplicates"), START)
+    for _ in range(steps):
+        last = request.next()
+    on._turning.append(request)
+
+    assert list(on.stop()) == [(b"r-1", last, request)]
+    assert (request.state, request.row()["total_tokens"]) == ("ended", template.counts.total)
 
 
 def test_sizes_are_those_of_the_chunks() -> None:
