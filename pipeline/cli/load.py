@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,8 @@ PROFILES: Final = ("chat", "agents", "audio", "images", "mixed")
 REQUESTS: Final = 1_000
 LATE_BY: Final = 1_000
 """Milliseconds past its grace that a late chunk comes."""
+LABELS: Final = 30
+"""A chunk takes 32 (CONTRACT §1); tenant and team are there already."""
 _STREAMS, _PACE = "Streams", "Pace"
 
 
@@ -141,10 +144,17 @@ def _choice(settings: Settings, options: dict[str, Any]) -> Choice:
         rate=options["rate"],
         timing=options["timing"],
         chaos=options["chaos"],
-        labels=dict(_label(text) for text in options["labels"]),
+        labels=_labels(options["labels"]),
         seed=options["seed"],
         late_ms=settings.finish_grace + LATE_BY,
     )
+
+
+def _labels(texts: Sequence[str]) -> dict[str, str]:
+    labels = dict(_label(text) for text in texts)
+    if len(labels) > LABELS:
+        raise UsageError(f"{len(labels)} labels are too many", hint=f"at most {LABELS}: two are the streams' own")
+    return labels
 
 
 def _label(text: str) -> tuple[str, str]:

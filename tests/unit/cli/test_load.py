@@ -50,6 +50,7 @@ def test_the_summary_names_every_kind(invoke: Invoke, tmp_path: Path) -> None:
         (("--timing", "real", "--rate", "5"), "--rate is of --timing none"),
         (("--labels", "team"), "--labels team is no label"),
         (("--labels", f"team={'x' * 257}"), "a value 256"),
+        (tuple(f"--labels=k{number}=v" for number in range(31)), "31 labels are too many"),
         (("--ledger", "sent.csv", "--dry"), "not .jsonl"),
         (("--chaos", "2"), "--chaos"),
         (("--profile", "video"), "--profile"),
