@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
     "dead": "Count dead letters, look at them, and send them back once.",
     "produce": "Send chunk JSON lines to the chunk topic.",
+    "load": "Send realistic streams to the chunk topic, with a ledger of what must be billed for them.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",
 }
 """Every command and its line in `streamledger --help`; its module of the same name has it as `command`."""

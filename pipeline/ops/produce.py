@@ -89,7 +89,7 @@ async def produce(
     )
     delivery = _Delivery(producer, settings, stall_seconds, progress)
     try:
-        await _connect(producer, settings, connect_seconds)
+        await connect(producer, settings, connect_seconds)
         return await delivery.send_all(source)
     finally:
         delivery.forget()
@@ -193,8 +193,13 @@ class _Delivery:
         return BrokerFault(text, hint=f"check the rights of this user on topic {self._topic}")
 
 
-async def _connect(producer: AIOKafkaProducer, settings: Settings, seconds: float) -> None:
-    """Wait for a first answer and make sure of the topic: a topic that a broker makes up has the wrong clock."""
+async def connect(producer: AIOKafkaProducer, settings: Settings, seconds: float = CONNECT_SECONDS) -> None:
+    """Wait for a first answer and make sure of the topic: a topic that a broker makes up has the wrong clock.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+        UsageError: the topic does not exist.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     started = False

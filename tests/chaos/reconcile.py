@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from pipeline.ops.load.piece import Json
 from tests.chaos.again import Again
 from tests.chaos.garbage import Garbage
 from tests.chaos.generator import HEADER, Ledger
 from tests.chaos.reader import DeadLetter, Record, Sent
-from tests.chaos.streams import Json
 
 SHOWN: Final = 20
 """Findings that are written out."""

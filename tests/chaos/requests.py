@@ -1,7 +1,7 @@
 """Streams become requests: some end, some are cut off, lose a chunk, fail, or succeed at the second attempt.
 
-Owns the envelope of a chunk and what a record must say under each of these fates. Imports the siblings and the standard
-library only.
+Owns what a record must say under each of these fates, from the pieces that are sent. Imports `pipeline.ops.load`, the
+siblings and the standard library only.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import random
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from tests.chaos.streams import MAKERS, Json, Made, Piece, Request, chat, digest
+from pipeline.ops.load.chat import REQUEST, chat
+from pipeline.ops.load.envelope import envelope, places
+from pipeline.ops.load.fate import ERROR, Fate, fated
+from pipeline.ops.load.piece import Json, Made, Piece
+from tests.chaos.streams import MAKERS, SHORT, Request, digest
 
-FATES: Final = ((0.80, "ended"), (0.06, "abandoned"), (0.05, "gap"), (0.05, "failed"), (0.04, "fallback"))
+FATES: Final[Sequence[tuple[float, Fate]]] = (
+    (0.80, "ended"),
+    (0.06, "abandoned"),
+    (0.05, "gap"),
+    (0.05, "failed"),
+    (0.04, "fallback"),
+)
 """Share of each fate."""
 
-ERROR: Final = {"type": "server_error", "message": "the provider went away"}
 PICTURE_ENDED: Final = "image_generation.completed"
 TEAMS: Final = ("search", "support", "mobile")
 MILLISECONDS: Final = 40
@@ -33,17 +42,16 @@ def request(draw: random.Random, request_id: str, *, refused: Collection[bytes] 
     """
     fate = draw.choices([name for _, name in FATES], [share for share, _ in FATES])[0]
     maker = draw.choices([make for _, make in MAKERS], [share for share, _ in MAKERS])[0]
-    made = chat(draw) if fate == "fallback" else maker(draw)
+    made = (chat if fate == "fallback" else maker)(draw, SHORT)
     # Never 0, which would be overruled; and without one it stays null: no price list knows this provider.
     cost = max(round(draw.random() / 100, 7), 1e-7) if draw.random() < 0.5 else None
-    sent, lost = _fated(draw, made, fate)
+    sent, lost = fated(draw, made, fate)
     if cost is not None and sent[-1].last:
         sent[-1].body["cost"] = cost
-    places = _places(sent)
     groups = [[number for number, piece in enumerate(sent) if (piece.attempt or 0) == attempt] for attempt in (0, 1)]
     envelopes = [
-        _envelope(request_id, made, piece, place, number)
-        for number, (piece, place) in enumerate(zip(sent, places, strict=True))
+        envelope(request_id, made, piece, place, _time(number))
+        for number, (piece, place) in enumerate(zip(sent, places(sent), strict=True))
     ]
     labels = {"team": draw.choice(TEAMS), "tenant": f"t{draw.randrange(50)}"}
     envelopes[0]["labels"] = {"team": labels["team"]}
@@ -51,10 +59,12 @@ def request(draw: random.Random, request_id: str, *, refused: Collection[bytes] 
     if made.request is not None:
         envelopes[0]["raw_request"] = made.request
     kept = [number for number in range(len(sent)) if number != lost]
-    chunks = [json.dumps(envelopes[number], ensure_ascii=draw.random() < 0.5).encode() for number in kept]
+    texts = [json.dumps(envelopes[number], ensure_ascii=draw.random() < 0.5) for number in kept]
+    chunks = [text.replace(REQUEST, request_id).encode() for text in texts]
     shown = [number for number, chunk in zip(kept, chunks, strict=True) if chunk not in refused]
     if shown[0]:  # the lowest one that is left says who pays
         labels = next((envelopes[number]["labels"] for number in shown if "labels" in envelopes[number]), {})
+    made.tools = [(call.replace(REQUEST, request_id), name) for call, name in made.tools]
     expected = _expected(made, [sent[number] for number in shown], fate, labels)
     if lost is not None:
         expected |= {"complete": False, "missing_indexes": [[lost, lost]]}
@@ -63,60 +73,9 @@ def request(draw: random.Random, request_id: str, *, refused: Collection[bytes] 
     return Request(request_id, chunks, expected, groups)
 
 
-def _fated(draw: random.Random, made: Made, fate: str) -> tuple[list[Piece], int | None]:
-    """The pieces that are made under a fate, and the number of the one that gets lost."""
-    pieces = made.pieces
-    if fate in {"abandoned", "failed"}:
-        cut = pieces[: draw.randint(2, made.before_end)]
-        failure = [Piece({"error": _error()}, image=cut[-1].image, last=True)] if fate == "failed" else []
-        return [*cut, *failure], None
-    if fate == "fallback":
-        first = [Piece(piece.body, attempt=0) for piece in made.pieces[: draw.randint(2, 3)]]
-        first.append(Piece({"error": _error()}, attempt=0))
-        for piece in pieces:
-            piece.attempt = 1
-        pieces[-1].last = True
-        return [*first, *pieces], None
-    pieces[-1].last = True
-    texts = [number for number, piece in enumerate(pieces) if piece.adds is not None and piece.adds[0] == "text"]
-    if fate == "gap" and len(texts) > 3:
-        return pieces, draw.choice(texts[2:])
-    return pieces, None
-
-
-def _error() -> Json:
-    return {"is_bifrost_error": False, "status_code": 503, "error": dict(ERROR)}
-
-
-def _places(pieces: Sequence[Piece]) -> list[int]:
-    """Chunk indexes: each attempt and each image counts from 0."""
-    counts: dict[tuple[int, int], int] = {}
-    places = []
-    for piece in pieces:
-        where = piece.attempt or 0, piece.image or 0
-        places.append(counts.get(where, 0))
-        counts[where] = places[-1] + 1
-    return places
-
-
-def _envelope(request_id: str, made: Made, piece: Piece, place: int, number: int) -> Json:
+def _time(number: int) -> str:
     seconds, milliseconds = divmod(number * MILLISECONDS, 1_000)
-    fields: dict[str, Any] = {
-        "request_id": request_id,
-        "stream_type": made.kind,
-        "chunk_index": place,
-        "timestamp": f"2026-01-01T00:{seconds // 60:02d}:{seconds % 60:02d}.{milliseconds:03d}Z",
-        "provider": "harbour",
-        "model": "m-1",
-        **piece.body,
-    }
-    if piece.last:
-        fields["is_final"] = True
-    if piece.image is not None:
-        fields["image_index"] = piece.image
-    if piece.attempt is not None:
-        fields["attempt"] = piece.attempt
-    return fields
+    return f"2026-01-01T00:{seconds // 60:02d}:{seconds % 60:02d}.{milliseconds:03d}Z"
 
 
 def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Json:
@@ -124,8 +83,7 @@ def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Jso
     whole = sent[-1].last and fate != "failed"
     shown = [piece for piece in sent if fate != "fallback" or piece.attempt == 1]
     joined = _joined(shown)
-    usage = made.usage if whole else None
-    counts = None if usage is None else list(usage.values())
+    counts = [made.counts.prompt, made.counts.completion, made.counts.total] if whole else None
     failed = fate == "failed"
     calls = [
         [call, name, joined[f"tool{index}"]]
@@ -134,8 +92,8 @@ def _expected(made: Made, sent: Sequence[Piece], fate: str, labels: Json) -> Jso
     ]
     return {
         "stream_type": made.kind,
-        "provider": "harbour",
-        "model": "m-1",
+        "provider": made.model.provider,
+        "model": made.model.name,
         "labels": labels,
         "status": "error" if failed else "success" if whole else "incomplete",
         "finish_reason": "error" if failed else made.finish if whole and _pictures_ended(shown) else None,

@@ -40,14 +40,29 @@ def test_the_same_seed_makes_the_same_plan() -> None:
     assert plans[0][1] != plans[2][1]
 
 
-@pytest.mark.parametrize("module", ["reader.py", "generator.py", "requests.py", "streams.py", "garbage.py", "again.py"])
-def test_ledger_and_reader_know_nothing_of_the_product(module: str) -> None:
-    """They could share its mistakes: nothing of `pipeline` or `schemas` is imported."""
+GENERATOR = "pipeline.ops.load"
+"""Makes streams and knows what they add up to; the contract `streams` of import-linter keeps it from the fold."""
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("reader.py", ""),
+        ("again.py", ""),
+        ("generator.py", GENERATOR),
+        ("requests.py", GENERATOR),
+        ("streams.py", GENERATOR),
+        ("garbage.py", GENERATOR),
+    ],
+)
+def test_ledger_and_reader_know_nothing_of_the_product(module: str, allowed: str) -> None:
+    """They could share its mistakes: nothing of `schemas` or `pipeline`, but for the ledger its generator."""
     tree = ast.parse((HERE / module).read_text(encoding="utf-8"))
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert names
-    assert not [name for name in names if name.partition(".")[0] in {"pipeline", "schemas"}]
+    foreign = [name for name in names if name.partition(".")[0] in {"pipeline", "schemas"}]
+    assert [name for name in foreign if not allowed or not name.startswith(f"{allowed}.")] == []
 
 
 @pytest.mark.integration

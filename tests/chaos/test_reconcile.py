@@ -8,11 +8,12 @@ from hashlib import sha256
 
 import pytest
 
+from pipeline.ops.load.piece import Json
 from tests.chaos.generator import Ledger, own_draw
 from tests.chaos.reader import DeadLetter, Record, Sent, Waits
 from tests.chaos.reconcile import Result, reconcile
 from tests.chaos.requests import request
-from tests.chaos.streams import Json, Request
+from tests.chaos.streams import Request
 
 GRACE = 5_000
 SEED = 3

@@ -1,7 +1,8 @@
-"""What the participants work on: chat streams in the contract's shape, so many of them open at a time.
+"""What the participants work on: chat streams of equal length, so many of them open at a time.
 
-Owns the shapes and the fastest way to get them into a topic: a chunk is put together from pieces that are encoded once,
-and batches are filled by hand. Imports aiokafka and the partitioner.
+Owns the shapes, whose sizes the published figures depend on: every request has as many chunks of the same bytes, which
+the load generator's own streams, long and short ones, have not. Payload and sending are the generator's. Imports
+aiokafka and `pipeline.ops.load`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.topics.partitioner import partition_of
+from pipeline.ops.load.chat import choice, payload
+from pipeline.ops.load.feed import BATCH_BYTES, Feed
 
 PARTITIONS: Final = 4
-
-BATCH_BYTES: Final = 256 << 10
-"""A producer under load fills batches of this size; consumers then get few and large ones."""
 
 WORDS: Final = ("Streams", "of", "small", "words", "become", "one", "record", "that", "somebody", "pays", "for", "once")
 
@@ -77,19 +76,7 @@ def values(load: Load) -> list[tuple[bytes, bytes]]:
 def _around(index: int, last: int) -> tuple[bytes, bytes]:
     ends = index == last
     usage = {"prompt_tokens": 12, "completion_tokens": last + 1, "total_tokens": last + 13}
-    choice = {
-        "index": 0,
-        "delta": {"content": WORDS[index % len(WORDS)] + " "},
-        "finish_reason": "stop" if ends else None,
-    }
-    payload = {
-        "id": "chatcmpl-bench",
-        "object": "chat.completion.chunk",
-        "created": 1_795_449_600,
-        "model": "gpt-4o",
-        "choices": [choice],
-        "usage": usage if ends else None,
-    }
+    chosen = choice({"content": WORDS[index % len(WORDS)] + " "}, "stop" if ends else None)
     rest = {
         "stream_type": "chat.completion",
         "provider": "openai",
@@ -97,7 +84,7 @@ def _around(index: int, last: int) -> tuple[bytes, bytes]:
         "chunk_index": index,
         "timestamp": f"2026-11-23T16:{index // 60 % 60:02d}:{index % 60:02d}.{index % 1_000:03d}Z",
         "is_final": ends,
-        "response": payload,
+        "response": payload("chatcmpl-bench", "gpt-4o", [chosen], usage if ends else None),
     }
     return b'{"request_id":"', b'",' + json.dumps(rest, separators=(",", ":")).encode()[1:]
 
@@ -122,49 +109,14 @@ async def send(
     producer = AIOKafkaProducer(**client, max_batch_size=BATCH_BYTES, linger_ms=0, acks=1)
     await producer.start()
     try:
-        filler = _Filler(producer, topic)
-        pieces, sent = values(load), 0
+        feed = Feed(producer, topic, PARTITIONS)
+        pieces = values(load)
         for ids in waves(load):
-            placed = [(key, partition_of(key, PARTITIONS)) for key in ids]
-            for before, after in pieces:
-                for key, partition in placed:
-                    value = before + key + after
-                    if not filler.add(partition, key, value):
-                        await filler.pass_on(partition)
-                        filler.add(partition, key, value)
-                sent += len(placed)
-                advance(sent)
-        return await filler.finish()
+            for index, (before, after) in enumerate(pieces):
+                last = index == load.chunks - 1
+                await feed.send((key, before + key + after, last) for key in ids)
+                advance(feed.sent)
+        await feed.settle()
+        return feed.size
     finally:
         await producer.stop()
-
-
-class _Filler:
-    """A batch under way for each partition."""
-
-    def __init__(self, producer: Any, topic: str) -> None:
-        self._producer, self._topic = producer, topic
-        self._batches = [producer.create_batch() for _ in range(PARTITIONS)]
-        self._sent: list[Any] = []
-        self._bytes = 0
-
-    def add(self, partition: int, key: bytes, value: bytes) -> bool:
-        """False if the batch is full."""
-        if self._batches[partition].append(timestamp=None, key=key, value=value, headers=[]) is None:
-            return False
-        self._bytes += len(value)
-        return True
-
-    async def pass_on(self, partition: int) -> None:
-        """Hand a full batch to the producer and begin another."""
-        batch, self._batches[partition] = self._batches[partition], self._producer.create_batch()
-        self._sent.append(await self._producer.send_batch(batch, self._topic, partition=partition))
-
-    async def finish(self) -> int:
-        """Send what is left and see that all has arrived; bytes of all values."""
-        for partition, batch in enumerate(self._batches):
-            if batch.record_count():
-                await self.pass_on(partition)
-        for delivery in self._sent:
-            await delivery
-        return self._bytes

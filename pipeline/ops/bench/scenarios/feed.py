@@ -1,6 +1,6 @@
 """Chunks into a topic, at a pace or as fast as it goes, and when the broker appended the last one of each request.
 
-Owns batches filled by hand and the pace. Imports aiokafka and the loads.
+Owns the pace and the times; batches are filled by the load generator's feed. Imports aiokafka and the loads.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.ops.bench.load import BATCH_BYTES, Load, values
+from pipeline.ops.bench.load import Load, values
 from pipeline.ops.bench.load import waves as ids_of
+from pipeline.ops.load.feed import BATCH_BYTES
+from pipeline.ops.load.feed import Feed as Batches
 from pipeline.settings import Settings, client
-from pipeline.topics.partitioner import partition_of
 
 TICK_SECONDS: Final = 0.02
 """Chunks of this time go out together: a gateway's batch."""
@@ -34,53 +35,17 @@ class Piece(NamedTuple):
     last: bool
 
 
-class Feed:
+class Feed(Batches):
     """A producer of one topic.
 
     Attributes:
         appended: Broker's append time of each request's last chunk, ms since the epoch.
-        sent, size: Chunks and the bytes of their values.
     """
 
     def __init__(self, producer: Any, topic: str, partitions: int) -> None:
         """Made by `feeding`."""
+        super().__init__(producer, topic, partitions, self._note)
         self.appended: dict[bytes, int] = {}
-        self.sent = self.size = 0
-        self._producer, self._topic, self._partitions = producer, topic, partitions
-        self._batches: dict[int, tuple[Any, list[bytes]]] = {}
-        self._flying: set[Any] = set()
-        self._places: dict[bytes, int] = {}
-
-    async def send(self, pieces: Iterable[Piece]) -> None:
-        """Put chunks into batches; the full ones go out."""
-        for key, value, last in pieces:
-            place = self._places.get(key)
-            if place is None:
-                place = self._places[key] = partition_of(key, self._partitions)
-            batch = self._batches.get(place)
-            if batch is None:
-                batch = self._batches[place] = (self._producer.create_batch(), [])
-            if batch[0].append(timestamp=None, key=key, value=value, headers=[]) is None:
-                await self._pass_on(place)
-                batch = self._batches[place] = (self._producer.create_batch(), [])
-                batch[0].append(timestamp=None, key=key, value=value, headers=[])
-            self.sent += 1
-            self.size += len(value)
-            if last:
-                batch[1].append(key)
-                del self._places[key]
-
-    async def flush(self) -> None:
-        """Send what is in batches."""
-        for place in list(self._batches):
-            await self._pass_on(place)
-
-    async def settle(self) -> None:
-        """Send all and see that it has arrived."""
-        await self.flush()
-        while self._flying:
-            await asyncio.gather(*self._flying)
-            await asyncio.sleep(0)
 
     async def paced(self, pieces: Iterator[Piece], rate: float, seconds: float) -> float:
         """Send at a rate for a time; chunks a second that were reached."""
@@ -93,16 +58,8 @@ class Feed:
             await asyncio.sleep(0 if due > BURST else TICK_SECONDS)
         return (self.sent - first) / passed
 
-    async def _pass_on(self, place: int) -> None:
-        builder, keys = self._batches.pop(place)
-        flying = await self._producer.send_batch(builder, self._topic, partition=place)
-        self._flying.add(flying)
-        flying.add_done_callback(lambda done: self._arrived(done, keys))
-
-    def _arrived(self, done: Any, keys: list[bytes]) -> None:
-        self._flying.discard(done)
-        if not done.cancelled() and done.exception() is None:
-            self.appended.update(dict.fromkeys(keys, done.result().timestamp))
+    def _note(self, marks: list[tuple[bytes, Any]], appended: int) -> None:
+        self.appended.update((key, appended) for key, _ in marks)
 
 
 @contextlib.asynccontextmanager

@@ -12,13 +12,14 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from pipeline.errors import InvariantBroken
-from pipeline.ops.bench.load import BATCH_BYTES, Load, values
+from pipeline.ops.bench.load import Load, values
 from pipeline.ops.bench.peer import SCRIPTS
 from pipeline.ops.bench.scenarios.figure import Outcome
 from pipeline.ops.bench.scenarios.ground import Ground
 from pipeline.ops.bench.scenarios.run import Taken, ours, timed
 from pipeline.ops.demo.worker import environment
 from pipeline.ops.fold import fold_lines
+from pipeline.ops.load.feed import BATCH_BYTES
 from pipeline.ops.postgres import server
 from pipeline.pricing import valuation
 from pipeline.settings import Settings, client

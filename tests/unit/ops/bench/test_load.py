@@ -1,5 +1,7 @@
 """The load of the benchmark: chunks of the contract, so many requests open at a time, spread as Kafka spreads them."""
 
+from hashlib import sha256
+
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -60,6 +62,18 @@ def test_chunks_are_of_the_contract() -> None:
     assert [chunk.chunk_index for chunk in first] == [0, 1, 2, 3]
     assert [chunk.is_final for chunk in first] == [False, False, False, True]
     assert not any(chunk.anomalies for chunk in found)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "size", "digest"),
+    [(100, 35_225, "19d9a8372f1e1c75"), (50, 17_635, "6c9db186ff9687a5"), (20, 7_083, "7c350a1f4def3b9d")],
+)
+def test_published_figures_are_of_these_bytes(chunks: int, size: int, digest: str) -> None:
+    """A change of a chunk's size or shape would make the README's figures those of another load."""
+    pieces = values(Load("x", 1, chunks, 1))
+
+    assert sum(len(before) + len(after) for before, after in pieces) == size
+    assert sha256(b"\0".join(before + b"\1" + after for before, after in pieces)).hexdigest()[:16] == digest
 
 
 def test_every_request_closes_with_its_last_chunk() -> None:
