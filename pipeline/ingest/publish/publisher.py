@@ -1,58 +1,76 @@
 """`Publisher` and `AsyncPublisher`: chunks of running streams to the chunk topic.
 
-Owns the two public faces. Imports this package and the settings.
+Owns the two public faces of one engine. Imports this package and the settings.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from datetime import datetime
+import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self, Unpack
 
+from pipeline.ingest.publish.engine import Engine
+from pipeline.ingest.publish.opening import RequestArguments
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.request import AsyncRequest, Request
 from pipeline.ingest.publish.stats import Stats
 from pipeline.settings import Settings, load
 
+CLOSE_SECONDS: Final = 10.0
+"""Longest wait for Kafka at the end, unless told otherwise."""
 
-class Publisher:
-    """Chunks to Kafka beside a stream. Skeleton."""
+_DEFAULTS: Final = Policy()
 
-    def __init__(self, settings: Settings | None = None, *, policy: Policy = Policy()) -> None:  # noqa: B008  frozen
-        self._settings = load().settings if settings is None else settings
-        self._policy = policy
 
-    def request(  # noqa: PLR0913  one keyword for each thing that is the same for all chunks of a request
-        self,
-        *,
-        stream_type: str = "chat.completion",
-        provider: str | None = None,
-        model: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        request_id: str | None = None,
-        attempt: int = 0,
-        raw_request: Any = None,
-        start_timestamp: datetime | str | None = None,
-        traceparent: str | None = None,
-    ) -> Request:
-        """Open a request."""
-        return Request(request_id or uuid.uuid4().hex)
+class _Face:
+    """What both faces share."""
+
+    def __init__(self, settings: Settings | None = None, *, policy: Policy = _DEFAULTS) -> None:
+        """Describe it; the first request starts its thread.
+
+        Args:
+            settings: Where to, and how to connect; None reads them as every command does: STREAMLEDGER_* over TOML.
+            policy: Bounds, and what happens when Kafka is away.
+
+        Raises:
+            UsageError: a setting is wrong.
+        """
+        self._engine = Engine(load().settings if settings is None else settings, policy)
 
     def stats(self) -> Stats:
-        """Counts up to now."""
-        return Stats()
+        """Counts since the beginning, and the state now."""
+        return self._engine.stats()
 
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all that was accepted is delivered; after that time the rest goes to disk and this is False."""
-        return True
 
-    def close(self, timeout: float = 10.0) -> bool:
-        """As `flush`, then end."""
-        return True
+class Publisher(_Face):
+    """Publishes chunks from threads. One for a process; usable from all its threads, and in children that it forks.
+
+    A chunk that was accepted is in memory until Kafka or the spool has it. A process that is killed (SIGKILL) loses
+    what is in memory: some milliseconds of chunks while Kafka answers, up to Policy.patience when it stops answering,
+    then some milliseconds again. `flush` says when nothing is in memory only.
+    """
+
+    def request(self, **arguments: Unpack[RequestArguments]) -> Request:
+        """Open a request.
+
+        Args:
+            **arguments: See RequestArguments; all may be left out.
+
+        Raises:
+            UsageError: an argument breaks the contract, or the publisher is closed.
+        """
+        return Request(self._engine, self._engine.open(arguments))
+
+    def flush(self, timeout: float = CLOSE_SECONDS) -> bool:
+        """Wait until Kafka has all that was accepted; after that time the rest is on disk, synced, and it is False."""
+        return self._engine.flush(timeout)
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> bool:
+        """End what is open as cancelled, then as `flush`, and stop. What is on disk the next publisher sends."""
+        return self._engine.close(timeout)
 
     def __enter__(self) -> Self:
+        self._engine.start()
         return self
 
     def __exit__(
@@ -61,42 +79,23 @@ class Publisher:
         self.close()
 
 
-class AsyncPublisher:
-    """The same for an event loop. Skeleton."""
+class AsyncPublisher(_Face):
+    """The same for event loops; a call suspends only while there is no room in the buffer."""
 
-    def __init__(self, settings: Settings | None = None, *, policy: Policy = Policy()) -> None:  # noqa: B008  frozen
-        self._settings = load().settings if settings is None else settings
-        self._policy = policy
+    def request(self, **arguments: Unpack[RequestArguments]) -> AsyncRequest:
+        """As Publisher.request; it does not suspend."""
+        return AsyncRequest(self._engine, self._engine.open(arguments))
 
-    def request(  # noqa: PLR0913  one keyword for each thing that is the same for all chunks of a request
-        self,
-        *,
-        stream_type: str = "chat.completion",
-        provider: str | None = None,
-        model: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        request_id: str | None = None,
-        attempt: int = 0,
-        raw_request: Any = None,
-        start_timestamp: datetime | str | None = None,
-        traceparent: str | None = None,
-    ) -> AsyncRequest:
-        """Open a request."""
-        return AsyncRequest(request_id or uuid.uuid4().hex)
+    async def flush(self, timeout: float = CLOSE_SECONDS) -> bool:  # noqa: ASYNC109  after it the rest goes to disk
+        """As Publisher.flush."""
+        return await asyncio.to_thread(self._engine.flush, timeout)
 
-    def stats(self) -> Stats:
-        """Counts up to now."""
-        return Stats()
-
-    async def flush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  the rest has to go to disk after it
-        """Wait until all that was accepted is delivered; after that time the rest goes to disk and this is False."""
-        return True
-
-    async def close(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109
-        """As `flush`, then end."""
-        return True
+    async def close(self, timeout: float = CLOSE_SECONDS) -> bool:  # noqa: ASYNC109  after it the rest goes to disk
+        """As Publisher.close."""
+        return await asyncio.to_thread(self._engine.close, timeout)
 
     async def __aenter__(self) -> Self:
+        self._engine.start()
         return self
 
     async def __aexit__(

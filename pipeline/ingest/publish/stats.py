@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["refused", "late", "aside", "away", "broker", "damaged"]
+Kind = Literal["refused", "late", "aside", "away", "broker", "spool"]
 """refused: a chunk was not taken, the record will show a gap. late: sent, but after the window in which a closed
 request takes chunks. aside: Kafka will never take it, it is kept in a file. away: Kafka can't be reached, chunks go to
-the spool. broker: Kafka answers, and refuses. damaged: a part of a spool can't be read."""
+the spool. broker: Kafka answers, and refuses. spool: the disk
+does not take chunks, or does not give them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Stats:
         spooled_bytes: Their size.
         resent: Sent again because the outcome was unknown; the ledger drops repeats.
         late: Delivered after session_window + revise_window.
-        refused: Not taken, or lost for want of room: each was reported.
+        refused: Not taken, or taken and lost for want of disk: each was reported.
         aside: Put into a file because Kafka will never take them.
         adopted: Taken over from the spool of a process that ended.
         longest_wait: Longest time a caller waited for room, in seconds.

@@ -1,0 +1,177 @@
+"""The way to Kafka: one idempotent producer, and what became of chunks that were handed to it.
+
+Owns batches by partition, and which answers are about a chunk and which about Kafka. Imports aiokafka, settings, errors
+and this package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.partitioner import DefaultPartitioner
+
+from pipeline.errors import BrokerFault, KafkaUnreachable, StreamledgerError, UsageError
+from pipeline.ingest.publish.item import Item, Outcome
+from pipeline.settings import Settings
+from pipeline.settings import producer as arguments
+
+REQUEST_SECONDS: Final = 10.0
+"""Longest wait for one answer of a broker; a request that gets none is sent again on a new connection."""
+
+CONNECT_SECONDS: Final = 15.0
+"""Longest attempt to connect, names, TLS and login included."""
+
+STOP_SECONDS: Final = 1.0
+
+STEP: Final = 200
+"""Chunks that are put into a batch before other threads get their turn."""
+
+_RIGHTS: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, SaslAuthenticationFailed)
+
+_partition_of: Final = lru_cache(maxsize=1 << 16)(DefaultPartitioner().__call__)
+"""The partition of a key, murmur2 in plain Python: remembered, since a request has many chunks."""
+
+
+class Connection:
+    """A producer that has met its topic. Owns every task that aiokafka starts in its loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Describe it; `open` connects."""
+        self._settings = settings
+        self._topic = settings.chunk_topic
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """Connect and make sure of the topic.
+
+        Raises:
+            StreamledgerError: no Kafka answers, it refuses us, or there is no such topic.
+        """
+        self._producer = producer = AIOKafkaProducer(**arguments(self._settings, seconds=REQUEST_SECONDS))
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await producer.start()
+                await require_topic(producer, self._settings)
+                await producer.partitions_for(self._topic)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise fault(error, self._settings) from error
+
+    async def send(self, items: Sequence[Item]) -> Outcome:
+        """Hand chunks over and wait for what Kafka says of each; those of a partition go in order."""
+        if self._producer is None:
+            raise AssertionError
+        partitions = tuple(sorted(self._producer.client.cluster.partitions_for_topic(self._topic)))
+        lanes: defaultdict[int, list[Item]] = defaultdict(list)
+        for item in items:
+            lanes[_partition_of(item.key, partitions, ())].append(item)
+        outcomes = await asyncio.gather(*(self._lane(number, lane) for number, lane in lanes.items()))
+        unsure = {id(item) for outcome in outcomes for item in outcome.left}
+        return Outcome(
+            [item for item in items if id(item) in unsure],
+            [item for outcome in outcomes for item in outcome.never],
+            next((outcome.error for outcome in outcomes if outcome.error is not None), None),
+        )
+
+    async def close(self) -> None:
+        """Let go of the producer, whatever state it is in; bounded in time."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        stopping = asyncio.ensure_future(producer.stop())
+        await asyncio.wait((stopping,), timeout=STOP_SECONDS)
+        if not stopping.done():  # it waits for brokers that are gone
+            closing = asyncio.ensure_future(producer.client.close())
+            await asyncio.wait((closing,), timeout=STOP_SECONDS)
+            for task in (stopping, closing):
+                task.cancel()
+        stopping.add_done_callback(_seen)
+
+    async def _lane(self, partition: int, items: list[Item]) -> Outcome:
+        """Chunks of one partition, batch after batch."""
+        never: list[Item] = []
+        at = 0
+        while at < len(items):
+            batch = await self._batch(items, at)
+            end = at + batch.record_count()
+            try:
+                await self._deliver(batch, partition)
+            except MessageSizeTooLargeError:
+                if end - at == 1:
+                    never.append(items[at])
+                else:
+                    singly = [await self._lane(partition, [item]) for item in items[at:end]]
+                    never += [item for outcome in singly for item in outcome.never]
+                    left = [item for outcome in singly for item in outcome.left]
+                    if left:
+                        return Outcome(left + items[end:], never, singly[-1].error or KafkaError())
+            except (KafkaError, TimeoutError, OSError) as error:
+                return Outcome(items[at:], never, error)
+            at = end
+        return Outcome([], never, None)
+
+    async def _batch(self, items: list[Item], at: int) -> Any:
+        """As many chunks as one batch takes, one at least."""
+        batch = self._producer.create_batch()  # type: ignore[union-attr]
+        for number in range(at, len(items)):
+            item = items[number]
+            headers = [("traceparent", item.trace)] if item.trace else []
+            if batch.append(timestamp=None, key=item.key, value=item.value, headers=headers) is None:
+                break
+            if number % STEP == STEP - 1:
+                await asyncio.sleep(0)
+        batch.close()
+        return batch
+
+    async def _deliver(self, batch: Any, partition: int) -> None:
+        sent = await self._producer.send_batch(batch, self._topic, partition=partition)  # type: ignore[union-attr]
+        await sent
+
+
+async def require_topic(producer: AIOKafkaProducer, settings: Settings) -> None:
+    """Make sure that the chunk topic exists: one that a broker makes up has the wrong clock.
+
+    Raises:
+        UsageError: it does not.
+        KafkaError: Kafka does not say.
+    """
+    metadata = await producer.client.fetch_all_metadata()
+    if settings.chunk_topic not in metadata.topics():
+        text = f"topic {settings.chunk_topic} does not exist at {settings.bootstrap_servers}"
+        raise UsageError(text, hint="create it: streamledger topics")
+
+
+def fault(error: Exception | None, settings: Settings) -> StreamledgerError:
+    """What an error of the client means to whoever runs the publisher."""
+    if isinstance(error, StreamledgerError):
+        return error
+    topic, servers = settings.chunk_topic, settings.bootstrap_servers
+    if isinstance(error, _RIGHTS):
+        text = f"Kafka at {servers} refuses this user: {type(error).__name__}"
+        return BrokerFault(text, hint=f"check the login, and the right to write to topic {topic}")
+    if isinstance(error, InvalidTopicError) or not (
+        error is None or isinstance(error, TimeoutError | OSError) or getattr(error, "retriable", False)
+    ):
+        return BrokerFault(f"Kafka at {servers} refused chunks: {type(error).__name__}", hint=f"look at topic {topic}")
+    return KafkaUnreachable(
+        f"no Kafka answers at {servers}", hint="check bootstrap_servers, security_protocol and the login"
+    )
+
+
+def _seen(done: asyncio.Future[None]) -> None:
+    """Look at an outcome, so that asyncio does not report it as forgotten."""
+    with contextlib.suppress(asyncio.CancelledError):
+        done.exception()
