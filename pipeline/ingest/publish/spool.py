@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.ingest.publish.backlog import ASIDE, LOCK, SUFFIX, Backlog, Damage
-from pipeline.ingest.publish.item import Item
+from pipeline.ingest.publish.item import Item, size
 from pipeline.ingest.publish.segment import Segment, frames, head
 
 SEGMENT_BYTES: Final = 16 << 20
@@ -55,7 +55,7 @@ class Spool(Backlog):
 
     def fits(self, items: Sequence[Item]) -> bool:
         """Whether there is room for all of them."""
-        return self.size + sum(item.size for item in items) <= self._most
+        return self.size + sum(map(size, items)) <= self._most
 
     def append(self, items: Sequence[Item]) -> int:
         """Write chunks behind all others.
