@@ -71,7 +71,8 @@ def _odd(value: Any, text: bytes) -> bool:
 def _slow(value: Any, name: str) -> bytes:
     """By the standard library, which knows escapes for everything a str can hold."""
     try:
-        plain = json.loads(json.dumps(value, default=_plain))
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain)
+        plain = json.loads(json.dumps(plain), parse_constant=lambda _: None)
         return json.dumps(contain({"": plain})[""], separators=(",", ":"), allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise _no_json(name, error) from None

@@ -49,6 +49,7 @@ class Estate(Backlog):
         for owner in list(self._locks):
             self._let_go(owner)
         self._files.clear()
+        self._sent = self._read = self._under_way = 0
 
     def let_go(self) -> None:
         """Close the locks and nothing else: they are another process's."""

@@ -75,9 +75,10 @@ class Segment:
         self.start = 0
         with path.open("rb") as file:
             if file.read(len(MAGIC)) == MAGIC and len(length := file.read(2)) == 2:
-                name = file.read(int.from_bytes(length, "little"))
-                self.topic = name.decode(errors="replace")
-                self.start = file.tell()
+                size = int.from_bytes(length, "little")
+                if len(name := file.read(size)) == size:
+                    self.topic = name.decode(errors="replace")
+                    self.start = file.tell()
 
     def read(self, offset: int, most_bytes: int, most: int) -> Read:
         """Chunks from `offset` on: about `most_bytes`, at least one if there is one, at most `most`.
