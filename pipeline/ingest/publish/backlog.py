@@ -27,7 +27,7 @@ Damage = Callable[[Path, str], None]
 
 
 class Backlog:
-    """Files to be sent; what is read is under way until `commit` or `rewind`, and nothing else is read meanwhile."""
+    """Files to be sent; what is read is under way until `commit`, and nothing else is read meanwhile."""
 
     def __init__(self, damage: Damage) -> None:
         """Begin empty; `damage` is told of files that can't be read to their end."""
@@ -65,10 +65,6 @@ class Backlog:
         self._sent, self._under_way = self._read, 0
         if self._files and self._sent >= self._size(self._files[0]):
             self._drop()
-
-    def rewind(self) -> None:
-        """What was read last was not delivered: it is read again."""
-        self._read, self._under_way = self._sent, 0
 
     def _written(self, file: Segment) -> bool:  # noqa: ARG002  what is said of the files of the dead
         """Whether more may be written to a file."""

@@ -59,6 +59,7 @@ class Connection:
         """Describe it; `open` connects."""
         self._settings = settings
         self._topic = settings.chunk_topic
+        self._singly = False
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
@@ -78,8 +79,15 @@ class Connection:
         except (KafkaError, TimeoutError, OSError) as error:
             raise fault(error, self._settings) from error
 
-    async def send(self, items: Sequence[Item], seconds: float) -> Outcome:
-        """Hand chunks over and wait so long for what Kafka says of each batch; those of a partition go in order."""
+    async def send(self, items: Sequence[Item], seconds: float, *, singly: bool) -> Outcome:
+        """Hand chunks over and wait for what Kafka says of each batch; those of a partition go in order.
+
+        Args:
+            items: The chunks.
+            seconds: Longest wait for one batch.
+            singly: Each chunk is a batch, to find the one that is too large.
+        """
+        self._singly = singly
         if self._producer is None:
             raise AssertionError
         partitions = tuple(sorted(self._producer.client.cluster.partitions_for_topic(self._topic)))
@@ -116,8 +124,10 @@ class Connection:
             await asyncio.wait(theirs, timeout=STOP_SECONDS)
 
     async def _lane(self, partition: int, items: list[Item], seconds: float) -> Outcome:
-        """Chunks of one partition, batch after batch."""
-        never: list[Item] = []
+        """Chunks of one partition, batch after batch, until one is refused.
+
+        The numbers by which the broker knows an idempotent producer have a gap then, and it can send no more.
+        """
         at = 0
         while at < len(items):
             batch = await self._batch(items, at)
@@ -125,19 +135,14 @@ class Connection:
             try:
                 async with asyncio.timeout(seconds):
                     await self._deliver(batch, partition)
-            except MessageSizeTooLargeError:
-                if end - at == 1:
-                    never.append(items[at])
-                else:
-                    singly = [await self._lane(partition, [item], seconds) for item in items[at:end]]
-                    never += [item for outcome in singly for item in outcome.never]
-                    left = [item for outcome in singly for item in outcome.left]
-                    if left:
-                        return Outcome(left + items[end:], never, singly[-1].error or KafkaError())
+            except MessageSizeTooLargeError as error:
+                if end - at > 1:
+                    return Outcome(items[at:], [], error)
+                return Outcome(items[end:], items[at:end], error)
             except (KafkaError, TimeoutError, OSError) as error:
-                return Outcome(items[at:], never, error)
+                return Outcome(items[at:], [], error)
             at = end
-        return Outcome([], never, None)
+        return Outcome([], [], None)
 
     async def _batch(self, items: list[Item], at: int) -> Any:
         """As many chunks as one batch takes, one at least."""
@@ -145,7 +150,7 @@ class Connection:
         for number in range(at, len(items)):
             item = items[number]
             headers = [("traceparent", item.trace)] if item.trace else []
-            if batch.append(timestamp=None, key=item.key, value=item.value, headers=headers) is None:
+            if batch.append(timestamp=None, key=item.key, value=item.value, headers=headers) is None or self._singly:
                 break
             if number % STEP == STEP - 1:
                 await asyncio.sleep(0)
@@ -185,6 +190,11 @@ def fault(error: Exception | None, settings: Settings) -> StreamledgerError:
     return KafkaUnreachable(
         f"no Kafka answers at {servers}", hint="check bootstrap_servers, security_protocol and the login"
     )
+
+
+def too_large(error: Exception | None) -> bool:
+    """Whether a batch was more than the topic takes."""
+    return isinstance(error, MessageSizeTooLargeError)
 
 
 def _seen(done: asyncio.Future[None]) -> None:

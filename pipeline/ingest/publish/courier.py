@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.errors import KafkaUnreachable, StreamledgerError
-from pipeline.ingest.publish.connection import OURS, Connection, fault
+from pipeline.ingest.publish.connection import OURS, Connection, fault, too_large
 from pipeline.ingest.publish.outbox import Outbox
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.reporter import Reporter
@@ -55,6 +55,7 @@ class Courier:
         self._looked = -LOOK_SECONDS
         self._pause, self._wait = policy.reconnect, policy.patience
         self._told = ""
+        self._singly = False
 
     @property
     def connected(self) -> bool:
@@ -112,12 +113,15 @@ class Courier:
         items = self.stock.next()
         if not items or self._link is None:
             return
-        outcome = await self._link.send(items, self._wait)
+        outcome = await self._link.send(items, self._wait, singly=self._singly)
         if isinstance(outcome.error, TimeoutError):
             self._wait = min(2 * self._wait, SLOWEST)
         if self.stock.settle(outcome):
             self._delivered()
-        if outcome.left:
+        self._singly = too_large(outcome.error) and not outcome.never
+        if too_large(outcome.error):
+            await self._hang_up()
+        elif outcome.left:
             await self._trouble(fault(outcome.error, self._settings))
 
     async def _work(self) -> None:

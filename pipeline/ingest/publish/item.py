@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
     Attributes:
         left: Those of which it is not known that Kafka has them, in order.
         never: Those that Kafka does not take, ever.
-        error: Why there are any left.
+        error: Why there are any left, or never taken.
     """
 
     left: list[Item]

@@ -82,7 +82,7 @@ class Spool(Backlog):
         return written
 
     def skip(self) -> None:
-        """All that is in it is under way already: `commit` or `rewind` says what became of it."""
+        """All that is in it is under way already: `commit` says that it was delivered."""
         self._under_way, self._read = self.count, self._file_size
 
     def commit(self) -> None:

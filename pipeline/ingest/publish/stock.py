@@ -67,7 +67,7 @@ class Stock:
     @property
     def waiting(self) -> bool:
         """Whether there is anything to send."""
-        return self._outbox.waiting or bool(self.spool) or bool(self.estate)
+        return self._round is not None or self._outbox.waiting or bool(self.spool) or bool(self.estate)
 
     @property
     def live(self) -> bool:
@@ -77,43 +77,38 @@ class Stock:
     def next(self) -> list[Item]:
         """The next chunks to send; `settle` has to be told what became of them.
 
-        Those of the dead take turns with the buffer: neither holds up the other.
+        What is left of those read from disk comes first; then, those of the dead take turns with the buffer: neither
+        holds up the other.
 
         Raises:
             OSError: the spool can't be read.
         """
-        self._turn = not self._turn
-        for origin in (self.spool, self.estate) if self._turn else (self.spool,):
-            if origin and (items := origin.read(ROUND_BYTES, ROUND_CHUNKS)):
-                self._round = Round(items, origin)
-                return items
-        items = self._outbox.take(ROUND_BYTES, ROUND_CHUNKS)
-        self._round = Round(items, None) if items else None
-        return items
+        if self._round is None:
+            self._round = self._from_disk() or self._from_memory()
+        return [] if self._round is None else self._round.items
 
     def settle(self, outcome: Outcome) -> int:
-        """What became of the chunks of `next`; how many Kafka has taken."""
+        """What became of the chunks of `next`; how many need nothing more."""
         done, self._round = self._round, None
         if done is None:
             return 0
-        self.resent += len(outcome.left)
+        unsure = {id(item) for item in outcome.left}
+        settled = [item for item in done.items if id(item) not in unsure]
         if done.origin is None:
-            unsure = {id(item) for item in outcome.left}
-            settled = [item for item in done.items if id(item) not in unsure]
             self._outbox.free(settled)
             self._outbox.put_back(outcome.left)
-        elif outcome.left:
-            done.origin.rewind()
-            return len(done.items) - len(outcome.left)
         else:
-            done.origin.commit()
-            settled = done.items
             self._look_for_late(settled)
+            if outcome.left:
+                self._round = Round(outcome.left, done.origin)
+            else:
+                done.origin.commit()
+        self.resent += len(outcome.left)
+        self.delivered += len(settled) - len(outcome.never)
         if done.origin is self.estate:
             self.adopted += len(settled)
         else:
             self.settled += len(settled)
-        self.delivered += len(settled) - len(outcome.never)
         self._set_aside(outcome.never)
         return len(settled)
 
@@ -154,6 +149,17 @@ class Stock:
         """Close the files and nothing else: they are another process's."""
         self.spool.let_go()
         self.estate.let_go()
+
+    def _from_disk(self) -> Round | None:
+        self._turn = not self._turn
+        for origin in (self.spool, self.estate) if self._turn else (self.spool,):
+            if origin and (items := origin.read(ROUND_BYTES, ROUND_CHUNKS)):
+                return Round(items, origin)
+        return None
+
+    def _from_memory(self) -> Round | None:
+        items = self._outbox.take(ROUND_BYTES, ROUND_CHUNKS)
+        return Round(items, None) if items else None
 
     def _keep_round(self, current: Round) -> bool:
         """Copy what is under way to the spool, whose first chunks they become."""

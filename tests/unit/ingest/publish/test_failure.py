@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -20,7 +20,7 @@ def test_whoever_stops_reading_has_cancelled(ended: BaseException) -> None:
 
 def test_an_sdks_error_keeps_its_status_type_and_code() -> None:
     """Of the real SDK: they are what a bill is argued with."""
-    response = httpx.Response(429, request=httpx.Request("POST", "http://x/"))
+    response = httpx2.Response(429, request=httpx2.Request("POST", "http://x/"))
     body = {"type": "insufficient_quota", "code": "quota", "param": None, "message": "over quota"}
     error = bifrost_error(openai.RateLimitError("over quota", response=response, body=body))
     assert error["status_code"] == 429
@@ -36,7 +36,7 @@ def test_any_other_exception_says_its_type_and_words() -> None:
 def test_an_exception_that_can_not_be_printed_is_told_by_its_type() -> None:
     """The end of a request must get out."""
 
-    class Mute(Exception):  # noqa: N818
+    class Mute(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 

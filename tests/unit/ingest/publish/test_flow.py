@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.ingest.publish.flows import Wire, says
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.ingest.publish import clock
 from tests.ledger import fold
+from tests.unit.ingest.publish.flows import Wire, says
 
 
 def test_chunks_are_numbered_from_0_and_the_end_is_a_bare_marker_behind_them() -> None:

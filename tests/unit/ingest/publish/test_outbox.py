@@ -85,7 +85,7 @@ async def waiting(outbox: Outbox) -> asyncio.Task[bool]:
     """A task that waits for room."""
     task = asyncio.create_task(outbox.put_async(item(2)))
     async with asyncio.timeout(SECONDS):
-        while not outbox._waiting:
+        while not outbox._waiting:  # noqa: ASYNC110  nothing tells that somebody waits
             await asyncio.sleep(0)
     return task
 
