@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.ingest.publish.item import Item
-from pipeline.ingest.publish.segment import Segment
+from pipeline.ingest.publish.segment import Read, Segment
 
 SUFFIX: Final = ".chunks"
 LOCK: Final = ".lock"
@@ -40,14 +40,14 @@ class Backlog:
         return bool(self._files)
 
     def read(self, most_bytes: int, most: int) -> list[Item]:
-        """The next chunks; nothing when all is read.
-
-        Raises:
-            OSError: a file can't be read.
-        """
+        """The next chunks; nothing when all is read. A file that can't be read holds up none behind it."""
         while self._files:
             file = self._files[0]
-            found = file.read(max(self._read, file.start), most_bytes, most)
+            at = max(self._read, file.start)
+            try:
+                found = file.read(at, most_bytes, most)
+            except OSError as error:
+                found = Read([], at, f"it can't be read ({error.strerror})")
             self._read, self._under_way = found.end, len(found.items)
             if found.items:
                 return found.items

@@ -11,6 +11,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -21,6 +22,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -40,8 +42,8 @@ BACKOFF_MS: Final = 300
 
 STOP_SECONDS: Final = 1.0
 
-OURS: Final = "streamledger"
-"""How the names of our own tasks begin, in the loop that they share with the client's."""
+_HERE: Final = str(Path(__file__).parent)
+"""Where the code of our own tasks is, in the loop that they share with the client's."""
 
 STEP: Final = 200
 """Chunks that are put into a batch before other threads get their turn."""
@@ -90,7 +92,9 @@ class Connection:
         self._singly = singly
         if self._producer is None:
             raise AssertionError
-        partitions = tuple(sorted(self._producer.client.cluster.partitions_for_topic(self._topic)))
+        partitions = range(len(self._producer.client.cluster.partitions_for_topic(self._topic) or ()))
+        if not partitions:
+            return Outcome(list(items), [], UnknownTopicOrPartitionError())
         lanes: defaultdict[int, list[Item]] = defaultdict(list)
         for item in items:
             lanes[_partition_of(item.key, partitions, ())].append(item)
@@ -116,7 +120,7 @@ class Connection:
         if not stopping.done():  # it waits for brokers that are gone
             closing = asyncio.ensure_future(producer.client.close())
             await asyncio.wait((closing,), timeout=STOP_SECONDS)
-        theirs = {task for task in asyncio.all_tasks() if not task.get_name().startswith(OURS)}
+        theirs = {task for task in asyncio.all_tasks() if not _ours(task)}
         for task in theirs:
             task.add_done_callback(_seen)
             task.cancel()
@@ -190,6 +194,11 @@ def fault(error: Exception | None, settings: Settings) -> StreamledgerError:
     return KafkaUnreachable(
         f"no Kafka answers at {servers}", hint="check bootstrap_servers, security_protocol and the login"
     )
+
+
+def _ours(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and code.co_filename.startswith(_HERE)
 
 
 def too_large(error: Exception | None) -> bool:

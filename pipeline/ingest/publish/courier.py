@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.errors import KafkaUnreachable, StreamledgerError
-from pipeline.ingest.publish.connection import OURS, Connection, fault, too_large
+from pipeline.ingest.publish.connection import Connection, fault, too_large
 from pipeline.ingest.publish.outbox import Outbox
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.reporter import Reporter
@@ -68,7 +68,7 @@ class Courier:
 
     async def run(self) -> None:
         """Carry until cancelled; whatever goes wrong in it, it goes on."""
-        keeper = asyncio.create_task(self._for_ever(self._keep), name=f"{OURS}-keeper")
+        keeper = asyncio.create_task(self._for_ever(self._keep))
         try:
             await self._for_ever(self._carry)
         finally:
@@ -79,8 +79,6 @@ class Courier:
 
     async def flush(self, goal: int, seconds: float) -> bool:
         """Wait until so many accepted chunks are settled; after that time the rest is on disk and this is False."""
-        if (task := asyncio.current_task()) is not None:
-            task.set_name(f"{OURS}-flush")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.stock.settled < goal:
@@ -102,7 +100,8 @@ class Courier:
                 await work()
             except Exception as error:  # noqa: BLE001  a bug or a disk must not end all sending
                 _log.error("publisher.failed", exc_info=error)
-                self.stock.give_up(error)
+                if work == self._carry:
+                    self.stock.give_up(error)
                 await asyncio.sleep(self._policy.reconnect_most)
 
     async def _carry(self) -> None:

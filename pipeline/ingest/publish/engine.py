@@ -40,6 +40,7 @@ class Engine:
         outbox: Where chunks are put.
         report: Where reports go.
         generation: Of which process it is; a request of the parent is none of its child's.
+        closed: Nothing more is taken.
     """
 
     def __init__(self, settings: Settings, policy: Policy) -> None:
@@ -56,7 +57,7 @@ class Engine:
         self._starting = threading.RLock()
         self._sender: Sender | None = None
         self._flows: set[Flow] = set()
-        self._closed = False
+        self.closed = False
 
     def open(self, arguments: RequestArguments) -> Flow:
         """A new request.
@@ -76,10 +77,10 @@ class Engine:
         Raises:
             UsageError: the publisher is closed.
         """
-        if self._sender is not None and not self._closed:
+        if self._sender is not None and not self.closed:
             return
         with self._starting:
-            if self._closed:
+            if self.closed:
                 raise UsageError("the publisher is closed", hint="make a new one")
             if self._sender is None:
                 self._sender = Sender(self._settings, self._policy, self.outbox, self.report)
@@ -100,7 +101,7 @@ class Engine:
 
     def forget(self, flow: Flow) -> None:
         """The handle of an open request is gone: its end is published as cancelled."""
-        if not flow.closed and not self._closed and flow in self._flows:
+        if not flow.closed and not self.closed and flow in self._flows:
             self._cut_off(flow, "the request was never closed")
 
     def refuse(self, error: UsageError, request_id: str) -> None:
@@ -140,10 +141,10 @@ class Engine:
     def close(self, seconds: float) -> bool:
         """End open requests as cancelled, flush, and end the thread; what Kafka does not take in time is on disk."""
         with self._starting:
-            if not self._closed:
+            if not self.closed:
                 for flow in list(self._flows):
                     self._cut_off(flow, "the publisher was closed")
-            already, self._closed = self._closed, True
+            already, self.closed = self.closed, True
         if already or self._sender is None:
             return True
         done = self.flush(seconds)
@@ -161,6 +162,7 @@ class Engine:
             self._no_room(flow)
 
     def _no_room(self, flow: Flow) -> None:
+        flow.lost()
         text = "neither the buffer nor the spool has room"
         self.report(Report("refused", text, "bring Kafka back, or make room on disk", flow.opening.request_id))
 

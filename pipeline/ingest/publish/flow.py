@@ -47,6 +47,10 @@ class ChunkFields(TypedDict, total=False):
 
 RAW: Final = b',"raw_request":'
 
+GAP: Final = 2
+"""Index behind a first chunk that is missing: with an absent 0 and a present 1 it would pass for a stream that counts
+from 1, and no gap (CONTRACT §4)."""
+
 UNSAID: Final = {"is_bifrost_error": False, "error": {"message": "an error that can't be written as JSON"}}
 
 
@@ -104,15 +108,18 @@ class Flow:
             UsageError: it breaks the contract or is too large; its index is used up, so that the record shows a gap.
         """
         index = self._number(fields) if fields else self._next.get(self._image, 0)
-        self._next[self._image] = index + 1
+        self._next[self._image] = index + 1 if index else GAP
         extra, raw = self._extra(fields) if fields else (b"", b"")
         if response is not None:
             if not isinstance(response, Mapping):
                 raise UsageError("the payload is no mapping", hint="give the payload as a dict, as WIRE §5-§10 have it")
             extra += b',"response":' + encode(response, "the payload")
-        if not fields:
-            return self._item(Draft(index, extra))
-        return self._item(Draft(index, extra, raw, fields.get("timestamp"), bool(fields.get("is_final"))))
+        draft = Draft(index, extra)
+        if fields:
+            draft = Draft(index, extra, raw, fields.get("timestamp"), bool(fields.get("is_final")))
+        item = self._item(draft)
+        self._next[self._image] = index + 1
+        return item
 
     def error(self, failure: Failure, *, final: bool) -> Item:
         """An error chunk; it fills no place in the numbering (CONTRACT §4), so a later attempt or chunk goes on.
@@ -142,6 +149,12 @@ class Flow:
         self._next, self._next_error = {}, {}
         self._image = None if self._image is None else 0
         self._prefix = self._common()
+
+    def lost(self) -> None:
+        """The last chunk got nowhere: if it was the first, the next one says what a first one says."""
+        self._first = self._first or self._next.get(self._image) == 1
+        if self._next.get(self._image) == 1:
+            self._next[self._image] = GAP
 
     def end(self, cost: float | None) -> Item:
         """The bare final marker.

@@ -82,6 +82,8 @@ class _Handle:
         """Raise UsageError when nothing may follow."""
         if self._flow.closed:
             raise UsageError("a chunk after the end of its request", hint="open a new request; ids are never reused")
+        if self._engine.closed:
+            raise UsageError("the publisher is closed", hint="close it when all requests have ended")
         if self._generation != self._engine.generation:
             raise UsageError("a request of the parent process", hint="open requests after the fork")
 

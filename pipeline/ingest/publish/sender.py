@@ -98,7 +98,7 @@ class Sender:
 
     def _run(self) -> None:
         self.courier = self._begin()
-        self._task = self._loop.create_task(self.courier.run(), name="streamledger-courier")
+        self._task = self._loop.create_task(self.courier.run())
         self._ready.set()
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._task)

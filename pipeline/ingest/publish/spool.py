@@ -33,6 +33,7 @@ class Spool(Backlog):
         owner: Beginning of the names of its files; nobody else's begin so.
         count: Chunks that Kafka has not acknowledged.
         size: Bytes on disk.
+        lost: Chunks that the disk did not give back.
     """
 
     def __init__(self, folder: Path, topic: str, most: int, damage: Damage) -> None:
@@ -46,7 +47,7 @@ class Spool(Backlog):
         """
         super().__init__(damage)
         self.owner = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self.count = self.size = 0
+        self.count = self.size = self.lost = 0
         self._folder, self._topic, self._most = folder, topic, most
         self._number = 0
         self._lock = self._file = -1
@@ -147,6 +148,7 @@ class Spool(Backlog):
             self._file = -1
         super()._drop(keep=keep)
         if not self._files:
+            self.lost += self.count
             self.count = self.size = 0
 
     def _write(self, data: bytes) -> None:

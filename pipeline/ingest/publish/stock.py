@@ -48,7 +48,6 @@ class Stock:
     Attributes:
         spool, estate: What is on disk.
         delivered, resent, late, aside, adopted: Counts of chunks.
-        settled: How many of those that this publisher accepted need nothing more.
     """
 
     def __init__(self, settings: Settings, policy: Policy, outbox: Outbox, report: Reporter) -> None:
@@ -56,13 +55,18 @@ class Stock:
         folder = policy.spool or settings.data_dir / "spool" / settings.ledger
         self.spool = Spool(folder, settings.chunk_topic, policy.spool_bytes, self._damaged)
         self.estate = Estate(folder, settings.chunk_topic, self._damaged)
-        self.delivered = self.resent = self.late = self.aside = self.adopted = self.settled = 0
+        self.delivered = self.resent = self.late = self.aside = self.adopted = self._settled = 0
         self._outbox, self._report = outbox, report
         self._window = (settings.session_window + settings.revise_window) * 1_000
         self._topic = settings.chunk_topic
         self._round: Round | None = None
         self._turn = False
         self._full = False
+
+    @property
+    def settled(self) -> int:
+        """How many of the chunks that this publisher accepted need nothing more, or are beyond help."""
+        return self._settled + self.spool.lost
 
     @property
     def waiting(self) -> bool:
@@ -79,9 +83,6 @@ class Stock:
 
         What is left of those read from disk comes first; then, those of the dead take turns with the buffer: neither
         holds up the other.
-
-        Raises:
-            OSError: the spool can't be read.
         """
         if self._round is None:
             self._round = self._from_disk() or self._from_memory()
@@ -108,7 +109,7 @@ class Stock:
         if done.origin is self.estate:
             self.adopted += len(settled)
         else:
-            self.settled += len(settled)
+            self._settled += len(settled)
         self._set_aside(outcome.never)
         return len(settled)
 

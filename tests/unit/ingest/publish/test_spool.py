@@ -209,6 +209,19 @@ def test_a_chunk_that_changed_on_disk_is_not_sent_and_not_deleted(tmp_path: Path
     assert files(tmp_path) == [path.with_suffix(DAMAGED).name]
 
 
+def test_a_file_that_vanished_holds_up_nothing(tmp_path: Path) -> None:
+    """What was in it is counted as lost, and said; later chunks go on."""
+    told: list[str] = []
+    ours = Spool(tmp_path, TOPIC, ALL, lambda _, reason: told.append(reason))
+    ours.append(items(1, 2))
+    next(tmp_path.glob(f"*{SUFFIX}")).unlink()
+    assert rest(ours) == []
+    assert (ours.lost, len(told)) == (2, 1)
+    ours.append(items(3))
+    assert rest(ours) == items(3)
+    ours.close()
+
+
 def test_what_kafka_never_takes_is_kept_apart_until_somebody_renames_it(tmp_path: Path) -> None:
     """Then the next publisher sends it."""
     ours = spool(tmp_path)
