@@ -187,7 +187,9 @@ def test_a_missing_topic_is_reported_and_what_a_killed_process_spooled_is_sent_b
         with publisher.request(request_id="alive", stream_type="audio.speech") as request:
             request.chunk({"type": "speech.audio.delta", "audio": "AA=="})
         assert not publisher.flush(1.0)
-        assert [(report.kind, "topics" in report.hint) for report in reports] == [("broker", True)]
+        assert ("broker", True) in [
+            (report.kind, "create it: streamledger topics" in report.hint) for report in reports
+        ]
         asyncio.run(create(client(settings), definitions(settings)))
         found = asyncio.run(messages(settings, lambda count: count >= 103))
         assert publisher.flush(SECONDS)

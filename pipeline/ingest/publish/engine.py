@@ -6,6 +6,7 @@ forked child, which has none of its parent's. Imports this package, settings and
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import threading
@@ -91,8 +92,17 @@ class Engine:
             self._no_room(flow)
 
     async def put_async(self, item: Item, flow: Flow) -> None:
-        """The same without blocking the event loop."""
-        if not await self.outbox.put_async(item):
+        """The same without blocking the event loop.
+
+        Whoever is cancelled while waiting has its chunk taken: it may be the last of a stream that a client broke off.
+        """
+        try:
+            taken = await self.outbox.put_async(item)
+        except asyncio.CancelledError:
+            if not self.outbox.offer(item, OVER):
+                self._no_room(flow)
+            raise
+        if not taken:
             self._no_room(flow)
 
     def done(self, flow: Flow) -> None:

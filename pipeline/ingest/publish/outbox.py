@@ -61,10 +61,7 @@ class Outbox:
         return self._late(item, start)
 
     async def put_async(self, item: Item) -> bool:
-        """The same without blocking the event loop; at once where there is room.
-
-        Whoever is cancelled while waiting has its chunk taken: it is the last of a stream that a client broke off.
-        """
+        """The same without blocking the event loop; at once where there is room."""
         if self.offer(item):
             return True
         start = time.monotonic()
@@ -73,11 +70,7 @@ class Outbox:
         while left > 0 and not self._in_vain:
             room: asyncio.Future[None] = loop.create_future()
             self._when_room(partial(_tell, loop, room))
-            try:
-                await asyncio.wait((room,), timeout=left)
-            except asyncio.CancelledError:
-                self._late(item, start)
-                raise
+            await asyncio.wait((room,), timeout=left)
             if self.offer(item):
                 return self._waited(start)
             left = start + self._policy.budget - time.monotonic()

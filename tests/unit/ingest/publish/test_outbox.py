@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
+from pipeline.ingest.publish.engine import Engine
 from pipeline.ingest.publish.item import Item
 from pipeline.ingest.publish.outbox import Outbox
 from pipeline.ingest.publish.policy import Policy
+from pipeline.settings import Settings
+from tests.unit.ingest.publish.flows import Wire
 
 SECONDS = 60.0
 BUDGET = 0.2
@@ -81,9 +86,9 @@ def test_room_ends_the_wait() -> None:
     assert outbox.longest_wait < SECONDS
 
 
-async def waiting(outbox: Outbox) -> asyncio.Task[bool]:
+async def waiting(outbox: Outbox, put: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """A task that waits for room."""
-    task = asyncio.create_task(outbox.put_async(item(2)))
+    task = asyncio.create_task(put)
     async with asyncio.timeout(SECONDS):
         while not outbox._waiting:  # noqa: ASYNC110  nothing tells that somebody waits
             await asyncio.sleep(0)
@@ -96,7 +101,7 @@ def test_a_task_waits_without_blocking_its_loop() -> None:
     async def main() -> None:
         outbox = full(budget=SECONDS)
         taken = outbox.take(1 << 20, 1)
-        task = await waiting(outbox)
+        task = await waiting(outbox, outbox.put_async(item(2)))
         threading.Thread(target=outbox.free, args=(taken,)).start()
         assert await asyncio.wait_for(task, SECONDS)
 
@@ -120,12 +125,15 @@ def test_a_task_that_is_cancelled_while_it_waits_has_its_chunk_taken() -> None:
     """A client that breaks off must not take the last chunk with it."""
 
     async def main() -> None:
-        outbox = full(budget=SECONDS)
-        task = await waiting(outbox)
+        engine = Engine(Settings(), Policy(buffer_chunks=2, budget=SECONDS))
+        flow = Wire().flow
+        for number in range(2):
+            engine.put(item(number), flow)
+        task = await waiting(engine.outbox, engine.put_async(item(2), flow))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert [one.accepted for one in outbox.take(1 << 20, 10)] == [0, 1, 2]
+        assert [one.accepted for one in engine.outbox.take(1 << 20, 10)] == [0, 1, 2]
 
     asyncio.run(main())
 
