@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from pipeline.errors import UsageError
@@ -68,7 +69,7 @@ class Engine:
         """
         opening = Opening(arguments)
         self.start()
-        flow = Flow(opening, self._settings.max_chunk_bytes, lambda error: self.refuse(error, opening.request_id))
+        flow = Flow(opening, self._settings.max_chunk_bytes, partial(self._left_out, opening.request_id))
         self._flows.add(flow)
         return flow
 
@@ -160,6 +161,10 @@ class Engine:
         done = self.flush(seconds)
         self._sender.end()
         return done
+
+    def _left_out(self, request_id: str, error: UsageError) -> None:
+        """Say what of a chunk was not taken; the chunk itself was."""
+        self.report.error("refused", error, request_id=request_id, chunks=0)
 
     def _wake(self) -> None:
         if self._sender is not None:

@@ -24,7 +24,7 @@ class Report:
         reason: What is wrong, in one sentence.
         hint: What to do about it.
         request_id: Request it belongs to, if it is one's.
-        chunks: How many chunks it is about.
+        chunks: How many chunks it is about; 0 where a chunk went on without a part of it.
     """
 
     kind: Kind
