@@ -27,15 +27,15 @@ class Timestamps:
     def __init__(self) -> None:
         """Begin without a second."""
         self._second = -1
-        self._text = ""
+        self._text = b""
 
-    def text(self, micros: int) -> str:
-        """RFC 3339 in UTC with six digits."""
+    def text(self, micros: int) -> bytes:
+        """RFC 3339 in UTC with six digits, in ASCII."""
         second, rest = divmod(micros, 1_000_000)
         if second != self._second:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode("ascii")
             self._second = second
-        return f"{self._text}.{rest:06d}Z"
+        return b"%b.%06dZ" % (self._text, rest)
 
 
 def micros(moment: datetime | str) -> int:

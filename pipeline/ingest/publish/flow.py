@@ -111,7 +111,7 @@ class Flow:
         self._next[self._image] = index + 1 if index else GAP
         extra, raw = self._extra(fields) if fields else (b"", b"")
         if response is not None:
-            if not isinstance(response, Mapping):
+            if type(response) is not dict and not isinstance(response, Mapping):  # the first is a quarter of the second
                 raise UsageError("the payload is no mapping", hint="give the payload as a dict, as WIRE §5-§10 have it")
             extra += b',"response":' + encode(response, "the payload")
         draft = Draft(index, extra)
@@ -205,7 +205,7 @@ class Flow:
     def _item(self, draft: Draft) -> Item:
         """The chunk, with what only a first or a last one has."""
         self._last = now = max(self._last, clock.now())
-        stamp = self._stamp(now if draft.timestamp is None else clock.micros(draft.timestamp))
+        stamp = self._timestamps.text(now if draft.timestamp is None else clock.micros(draft.timestamp))
         image = b"" if self._image is None else b',"image_index":%d' % self._image
         rest = draft.extra
         if draft.last:
@@ -215,16 +215,13 @@ class Flow:
             rest += b',"labels":' + opening.labels
         raw, trace = draft.raw, b""
         if self._first:
-            rest += b',"start_timestamp":"%b"' % self._stamp(opening.started)
+            rest += b',"start_timestamp":"%b"' % self._timestamps.text(opening.started)
             raw, trace = raw or opening.raw_request, opening.trace
         value = b'%b%d%b,"timestamp":"%b"%b' % (self._prefix, draft.number, image, stamp, rest)
-        value = self._bounded(value, raw)
+        value = self._bounded(value, raw) if raw or len(value) >= self._limit else value + b"}"
         self._first = False
         self.closed = draft.last
         return Item(opening.key, value, trace, now)
-
-    def _stamp(self, moment: int) -> bytes:
-        return self._timestamps.text(moment).encode("ascii")
 
     def _bounded(self, value: bytes, raw: bytes) -> bytes:
         """The whole chunk if there is room for it, else without the raw request: the stream counts more."""

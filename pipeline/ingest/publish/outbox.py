@@ -82,7 +82,7 @@ class Outbox:
         if lock.holder == threading.get_ident():  # garbage collection inside the lock ended a request
             self._inside.append(item)
             return True
-        with lock:
+        with lock:  # all in place: this is what every chunk of every stream pays
             policy = self._policy
             if self.size >= times * policy.buffer_bytes or self.held >= times * policy.buffer_chunks:
                 return False
