@@ -1,7 +1,8 @@
 """Provider streams → chunks: one module per provider format, the recordings they come in, and the publisher.
 
-May import `schemas`, `pipeline.core` and `pipeline.errors`; nothing is kept between requests. Names are listed here and
-loaded when asked for (PEP 562): who translates a recording waits for no publisher, and the other way round.
+May import `schemas`, `pipeline.core` and `pipeline.errors`; `publish` also settings, log and aiokafka. Nothing is kept
+between requests, but for what a publisher has not delivered yet. Names are listed here and loaded when asked for
+(PEP 562): who translates a recording waits for no publisher, and the other way round.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from pipeline.ingest.format import Format, Part, Stream
     from pipeline.ingest.messages import Fault
     from pipeline.ingest.providers import PROVIDERS
-    from pipeline.ingest.publish import AsyncPublisher, AsyncRequest, Policy, Publisher, Report, Request, Stats
+    from pipeline.ingest.publish.policy import Policy
+    from pipeline.ingest.publish.publisher import AsyncPublisher, Publisher
+    from pipeline.ingest.publish.request import AsyncRequest, Request
+    from pipeline.ingest.publish.stats import Report, Stats
     from pipeline.ingest.recording import INTERVAL_MS, START, chunks_of, refuse
 
 __all__ = [
@@ -40,7 +44,10 @@ _HOMES: Final = {
     "Fault": "messages",
     "PROVIDERS": "providers",
     **dict.fromkeys(("INTERVAL_MS", "START", "chunks_of", "refuse"), "recording"),
-    **dict.fromkeys(("AsyncPublisher", "AsyncRequest", "Policy", "Publisher", "Report", "Request", "Stats"), "publish"),
+    "Policy": "publish.policy",
+    **dict.fromkeys(("AsyncPublisher", "Publisher"), "publish.publisher"),
+    **dict.fromkeys(("AsyncRequest", "Request"), "publish.request"),
+    **dict.fromkeys(("Report", "Stats"), "publish.stats"),
 }
 
 

@@ -182,11 +182,13 @@ class Engine:
         self.report(Report("refused", text, "bring Kafka back, or make room on disk", flow.opening.request_id))
 
     def forked(self) -> None:
-        """In a child: the thread is its parent's, and so is what waits."""
+        """In a child: the thread is its parent's, and so is what waits. A publisher that was closed stays it."""
+        closed = self.closed
         if self._sender is not None:
             self._sender.let_go()
         _left_behind.extend((self._sender, self._flows, self.outbox))
         self._begin()
+        self.closed = closed
         self.generation += 1
 
 
