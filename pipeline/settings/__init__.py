@@ -1,8 +1,7 @@
 """Settings: frozen values read once at the edge of the program (CONTRACT §6).
 
-Public face of the package: `load` for commands, `Settings` for everything below them, `client` and
-`producer` for Kafka clients.
-May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
+Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
+clients. May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
 """
 
 from __future__ import annotations
