@@ -9,18 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.ingest import AsyncPublisher, Policy, Publisher, Report
 from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import OfflineFold
 from pipeline.settings import Settings, client
+from pipeline.testing.topic import Seen, committed
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.partitioner import partition_of
 from tests.kafka import ledger_settings
@@ -34,35 +34,22 @@ SLACK = 2.0
 """What a machine that runs other tests beside this one may add to a wait."""
 
 
-async def messages(settings: Settings, enough: Callable[[int], bool]) -> list[Any]:
-    """All of the chunk topic, by partition and offset, once it is enough."""
-    consumer = AIOKafkaConsumer(**client(settings), isolation_level="read_committed", max_partition_fetch_bytes=1 << 24)
-    await consumer.start()
-    try:
-        parts = [TopicPartition(settings.chunk_topic, part) for part in range(settings.partitions)]
-        consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        found: list[Any] = []
-        async with asyncio.timeout(SECONDS):
-            ends = await consumer.end_offsets(parts)
-            while len(found) < sum(ends.values()) or not enough(len(found)):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    found += batch
-                ends = await consumer.end_offsets(parts)
-        return sorted(found, key=lambda record: (record.partition, record.offset))
-    finally:
-        await consumer.stop()
+async def messages(settings: Settings, count: int) -> list[Seen]:
+    """All of the chunk topic, by partition and offset, once there are so many."""
+    found = await committed(settings, settings.chunk_topic, at_least=count, deadline=SECONDS)
+    return sorted(found, key=lambda message: (message.partition, message.offset))
 
 
-def folded(found: list[Any], settings: Settings) -> list[dict[str, Any]]:
+def folded(found: list[Seen], settings: Settings) -> list[dict[str, Any]]:
     """The records of messages by the live clock of their partitions; none may be refused."""
     fold = OfflineFold(settings.policy())
     results: list[Any] = []
-    for number, record in enumerate(found, 1):
-        chunk = json.loads(record.value)
-        assert record.key.decode() == chunk["request_id"]
-        assert record.partition == partition_of(record.key, settings.partitions)
-        place = {key: getattr(record, key) for key in ("topic", "partition", "offset", "timestamp")}
+    for number, message in enumerate(found, 1):
+        chunk = json.loads(message.value or b"")
+        key = chunk["request_id"].encode()
+        assert (message.key, message.partition) == (key, partition_of(key, settings.partitions))
+        place = {name: getattr(message, name) for name in ("partition", "offset", "timestamp")}
+        place["topic"] = settings.chunk_topic
         results += fold.take(json.dumps({**chunk, "_kafka": place}).encode(), number)
     results += fold.end()
     assert all(isinstance(result, bytes) for result in results)
@@ -126,7 +113,7 @@ def test_a_thousand_streams_lose_nothing_while_kafka_is_away(cluster: Cluster, t
     reports: list[Report] = []
     policy = Policy(patience=0.5, budget=BUDGET, on_report=reports.append)
 
-    async def main() -> list[Any]:
+    async def main() -> list[Seen]:
         await create(client(settings), definitions(settings))
         async with AsyncPublisher(settings, policy=policy) as publisher:
             streams = Streams(publisher)
@@ -143,7 +130,7 @@ def test_a_thousand_streams_lose_nothing_while_kafka_is_away(cluster: Cluster, t
             assert streams.longest <= BUDGET + SLACK
         assert (stats.delivered, stats.refused, stats.buffered, stats.spooled) == (stats.accepted, 0, 0, 0)
         assert stats.accepted == (REQUESTS + 1) * (CHUNKS + 1)
-        return await messages(settings, lambda count: count >= stats.accepted)
+        return await messages(settings, stats.accepted)
 
     records = folded(asyncio.run(main()), settings)
     assert {report.kind for report in reports} == {"away"}
@@ -191,7 +178,7 @@ def test_a_missing_topic_is_reported_and_what_a_killed_process_spooled_is_sent_b
             (report.kind, "create it: streamledger topics" in report.hint) for report in reports
         ]
         asyncio.run(create(client(settings), definitions(settings)))
-        found = asyncio.run(messages(settings, lambda count: count >= 103))
+        found = asyncio.run(messages(settings, 103))
         assert publisher.flush(SECONDS)
         assert (publisher.stats().adopted, publisher.stats().delivered) == (101, 103)
 
@@ -216,6 +203,6 @@ def test_a_chunk_that_the_topic_does_not_take_is_set_aside_and_the_rest_goes_on(
         assert publisher.flush(SECONDS)
         assert (publisher.stats().aside, publisher.stats().delivered) == (1, 3)
     assert [(report.kind, report.request_id) for report in reports] == [("aside", "r")]
-    found = asyncio.run(messages(settings, lambda count: count >= 3))
-    assert [json.loads(record.value)["chunk_index"] for record in found] == [0, 2, 3]
-    assert [record.headers for record in found] == [(("traceparent", trace.encode()),), (), ()]
+    found = asyncio.run(messages(settings, 3))
+    assert [json.loads(message.value or b"")["chunk_index"] for message in found] == [0, 2, 3]
+    assert [message.headers for message in found] == [(("traceparent", trace.encode()),), (), ()]

@@ -9,8 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from pipeline.ingest.publish.backlog import SUFFIX
 from pipeline.ingest.publish.estate import Estate
 from pipeline.ops.broker.ports import HOST, free_ports
 from pipeline.settings import Settings
+from pipeline.testing.waiting import eventually
 from tests.unit.ingest.publish.flows import says
 
 SECONDS = 60.0
@@ -56,14 +55,6 @@ class Away:
 def away(tmp_path: Path) -> Away:
     """Without a Kafka."""
     return Away(tmp_path)
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_chunks_that_kafka_does_not_take_are_on_disk_when_the_publisher_is_closed(away: Away) -> None:
