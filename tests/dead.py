@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from pipeline.ops.dead import Choice, Order, Report, place_of, redrive
 from pipeline.ops.dead.letter import Letter, Receipt, read
-from pipeline.ops.produce import MESSAGE_BYTES
-from pipeline.settings import Settings
+from pipeline.settings import MESSAGE_BYTES, Settings
 from tests.chunk import encoded
 from tests.integration.engine.harness import SECONDS, committed
 from tests.kafka import append

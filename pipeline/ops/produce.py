@@ -1,7 +1,7 @@
 """Chunk JSON lines → the chunk topic: idempotent, acks=all, in the order of the lines.
 
 Owns reading the lines as they come, the Kafka key of each, and the delivery of all of them or a clear reason. Imports
-aiokafka, settings and errors.
+aiokafka, the publisher's connection, settings and errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
-from pipeline.settings import Settings, client
+from pipeline.ingest.publish.connection import require_topic
+from pipeline.settings import MESSAGE_BYTES, Settings
+from pipeline.settings import producer as arguments
 
 CONNECT_SECONDS: Final = 5.0
 """Deadline for the first answer: covers a broker that is just starting."""
@@ -26,12 +28,8 @@ STALL_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 0.2
 STOP_SECONDS: Final = 5.0
 READ_BYTES: Final = 1 << 18
-BATCH_BYTES: Final = 1 << 18
-LINGER_MS: Final = 5
 PENDING: Final = 10_000
 """Chunks under way at once; keeps memory flat when the input is faster than the broker."""
-MESSAGE_BYTES: Final = (16 << 20) + (64 << 10)
-"""Largest message that is tried: what the chunk topic may take (CONTRACT §3); what is oversize the worker decides."""
 
 
 class Sent(NamedTuple):
@@ -78,15 +76,7 @@ async def produce(
         BrokerFault: Kafka refuses the chunks.
 
     """
-    producer = AIOKafkaProducer(
-        **client(settings),
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=LINGER_MS,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=MESSAGE_BYTES,
-        request_timeout_ms=int(stall_seconds * 1000),
-    )
+    producer = AIOKafkaProducer(**arguments(settings, seconds=stall_seconds))
     delivery = _Delivery(producer, settings, stall_seconds, progress)
     try:
         await connect(producer, settings, connect_seconds)
@@ -209,7 +199,7 @@ async def connect(producer: AIOKafkaProducer, settings: Settings, seconds: float
                 if not started:
                     await producer.start()
                     started = True
-                metadata = await producer.client.fetch_all_metadata()
+                await require_topic(producer, settings)
             break
         except (KafkaError, TimeoutError, OSError) as error:
             if loop.time() + RETRY_SECONDS >= deadline:
@@ -218,9 +208,6 @@ async def connect(producer: AIOKafkaProducer, settings: Settings, seconds: float
                     hint="check bootstrap_servers and security_protocol; --log-level debug shows what the client tried",
                 ) from error
         await asyncio.sleep(RETRY_SECONDS)
-    if settings.chunk_topic not in metadata.topics():
-        text = f"topic {settings.chunk_topic} does not exist at {settings.bootstrap_servers}"
-        raise UsageError(text, hint="create it: streamledger topics")
 
 
 async def _blocks(source: BufferedIOBase) -> AsyncIterator[tuple[list[bytes], int]]:

@@ -1,12 +1,12 @@
 """Settings: frozen values read once at the edge of the program (CONTRACT §6).
 
-Public face of the package: `load` for commands, `Settings` for everything below them, `client` for Kafka clients.
-May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
+Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
+clients. May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
 """
 
 from __future__ import annotations
 
-from pipeline.settings.client import client
+from pipeline.settings.client import MESSAGE_BYTES, client, producer
 from pipeline.settings.describe import default, placeholder, secret, show, what, why
 from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
 from pipeline.settings.sources import CONFIG_VARIABLE, Kind, Loaded, Origin, load, unknown
@@ -14,6 +14,7 @@ from pipeline.settings.sources import CONFIG_VARIABLE, Kind, Loaded, Origin, loa
 __all__ = [
     "CONFIG_VARIABLE",
     "ENV_PREFIX",
+    "MESSAGE_BYTES",
     "NAMES",
     "Kind",
     "Loaded",
@@ -23,6 +24,7 @@ __all__ = [
     "default",
     "load",
     "placeholder",
+    "producer",
     "secret",
     "show",
     "unknown",

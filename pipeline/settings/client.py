@@ -7,12 +7,18 @@ and the settings; aiokafka is up to the caller.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
+
+MESSAGE_BYTES: Final = (16 << 20) + (64 << 10)
+"""Largest message that is tried: what the chunk topic may take (CONTRACT §3); what is oversize the worker decides."""
+
+BATCH_BYTES: Final = 1 << 18
+LINGER_MS: Final = 5
 
 
 def client(settings: Settings) -> dict[str, Any]:
@@ -31,6 +37,27 @@ def client(settings: Settings) -> dict[str, Any]:
         arguments["sasl_plain_username"] = settings.sasl_plain_username
         arguments["sasl_plain_password"] = settings.sasl_plain_password.get_secret_value()
     return arguments
+
+
+def producer(settings: Settings, *, seconds: float) -> dict[str, Any]:
+    """Keyword arguments for an AIOKafkaProducer of chunks: idempotent, acks=all, murmur2 as its default.
+
+    Args:
+        settings: how to connect.
+        seconds: longest wait for one answer of a broker.
+
+    Raises:
+        UsageError: a certificate or key can't be loaded.
+    """
+    return {
+        **client(settings),
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": LINGER_MS,
+        "max_batch_size": BATCH_BYTES,
+        "max_request_size": MESSAGE_BYTES,
+        "request_timeout_ms": int(seconds * 1000),
+    }
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:

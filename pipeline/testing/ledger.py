@@ -15,8 +15,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from pipeline.ops.produce import MESSAGE_BYTES
-from pipeline.settings import Settings, client
+from pipeline.settings import MESSAGE_BYTES, Settings, client
 from pipeline.testing.folding import Folded, Record, Thing, folded, placed
 from pipeline.testing.records import Records, letter
 from pipeline.testing.topic import append, committed, messages

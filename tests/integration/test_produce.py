@@ -17,7 +17,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.ops import produce as module
 from pipeline.ops.produce import Sent, produce
-from pipeline.settings import Settings
+from pipeline.settings import MESSAGE_BYTES, Settings
 from pipeline.testing.topic import Seen, committed
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -82,7 +82,7 @@ def test_lines_before_a_bad_one_are_delivered(settings: Settings) -> None:
 def test_a_line_too_large_for_the_topic_is_refused_by_its_number(settings: Settings) -> None:
     """By the client's own limit, before it is on the way."""
     with pytest.raises(UsageError, match="line 2 is larger than topic"):
-        send(line("a", 0) + line("b", 0, text="x" * module.MESSAGE_BYTES), settings)
+        send(line("a", 0) + line("b", 0, text="x" * MESSAGE_BYTES), settings)
 
     assert [record.key for record in arrived(settings, 1)] == [b"a"]
 
@@ -90,7 +90,7 @@ def test_a_line_too_large_for_the_topic_is_refused_by_its_number(settings: Setti
 def test_an_endless_line_is_refused_before_memory_is_full(settings: Settings) -> None:
     """A file that is no JSON lines at all may have no line end for gigabytes."""
     with pytest.raises(UsageError, match="line 1 is no JSON"):
-        send(b"\0" * (module.MESSAGE_BYTES + 2 * module.READ_BYTES), settings)
+        send(b"\0" * (MESSAGE_BYTES + 2 * module.READ_BYTES), settings)
 
     assert arrived(settings, 0) == []
 

@@ -21,8 +21,9 @@ from pipeline.ops.load.course import Clocks, Course, Send
 from pipeline.ops.load.feed import BATCH_BYTES, Feed
 from pipeline.ops.load.ledger import Ledger
 from pipeline.ops.load.lines import Lines
-from pipeline.ops.produce import MESSAGE_BYTES, STALL_SECONDS, STOP_SECONDS, connect
-from pipeline.settings import Settings, client
+from pipeline.ops.produce import STALL_SECONDS, STOP_SECONDS, connect
+from pipeline.settings import Settings
+from pipeline.settings import producer as arguments
 
 BURST: Final = 2_000
 """Most chunks between two looks at the clock and at signals."""
@@ -114,15 +115,8 @@ async def load(settings: Settings, choice: Choice, ledger: Ledger, show: Show = 
         KafkaUnreachable: No broker answers, or none any more.
         BrokerFault: Kafka refuses the chunks.
     """
-    producer = AIOKafkaProducer(
-        **client(settings),
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=MESSAGE_BYTES,
-        request_timeout_ms=int(STALL_SECONDS * 1_000),
-    )
+    own = {"linger_ms": 0, "max_batch_size": BATCH_BYTES}  # the feed makes its batches itself
+    producer = AIOKafkaProducer(**(arguments(settings, seconds=STALL_SECONDS) | own))
     try:
         await connect(producer, settings)
         partitions = len(await producer.partitions_for(settings.chunk_topic))
