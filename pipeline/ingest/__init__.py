@@ -2,8 +2,8 @@
 
 May import `schemas`, `pipeline.core` and `pipeline.errors`; `publish` also settings, log and aiokafka, `taps` the log
 and, in the module of that name, litellm. Nothing is kept between requests, but for what a publisher has not delivered
-yet. Names are listed here and loaded when asked for (PEP 562): who translates a recording waits for no publisher, and the
-other way round.
+yet. Names are listed here and loaded when asked for (PEP 562): who translates a recording waits for no publisher, and
+the other way round.
 """
 
 from __future__ import annotations
