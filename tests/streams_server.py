@@ -19,10 +19,10 @@ Payload = dict[str, Any]
 PAUSE: Final = 0.002
 """Seconds between two events, as fast providers have them."""
 
-WAYS: Final = ("plain", "burst", "torn", "error", "reset", "cut", "stuck", "busy")
-"""plain: with pauses. burst: all at once. torn: in pieces that end inside of events. error: the provider's own in its
-middle. reset: the connection breaks in its middle. cut: it ends in its middle as if all were well. stuck: nothing comes
-after its middle. busy: status 429."""
+WAYS: Final = ("plain", "burst", "brief", "torn", "error", "reset", "cut", "stuck", "busy")
+"""plain: with pauses. burst: all at once. brief: the same of a first and the last few events. torn: in pieces that end
+inside of events. error: the provider's own in its middle. reset: the connection breaks in its middle. cut: it ends in
+its middle as if all were well. stuck: nothing comes after its middle. busy: status 429."""
 
 
 def _chat(delta: Payload, finish: str | None = None) -> Payload:
@@ -170,6 +170,11 @@ ERRORS: Final = {
 _BUSY: Final = b'{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}'
 
 
+def brief(path: str) -> list[bytes]:
+    """The frames of a brief answer."""
+    return [ANSWERS[path][0], *ANSWERS[path][-4:]]
+
+
 class Server:
     """Answers on a port of its own; it counts what it was asked."""
 
@@ -209,14 +214,16 @@ class Server:
     async def _stream(self, way: str, path: str, writer: asyncio.StreamWriter) -> None:
         answer = ANSWERS[path]
         middle = len(answer) // 2
-        if way == "error":
+        if way == "brief":
+            answer = brief(path)
+        elif way == "error":
             answer = [*answer[:middle], ERRORS[path]]
         elif way in ("cut", "reset", "stuck"):
             answer = answer[:middle]
         for piece in _pieces(way, answer):
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()
-            await asyncio.sleep(0 if way == "burst" else PAUSE)
+            await asyncio.sleep(0 if way in ("burst", "brief", "torn") else PAUSE)
         if way == "stuck":
             await asyncio.sleep(600)
         if way == "reset":
@@ -229,9 +236,9 @@ class Server:
 
 def _pieces(way: str, answer: list[bytes]) -> list[bytes]:
     whole = b"".join(answer)
-    if way == "burst":
+    if way in ("burst", "brief"):
         return [whole]
-    return [whole[at : at + 37] for at in range(0, len(whole), 37)] if way == "torn" else answer
+    return [whole[at : at + 97] for at in range(0, len(whole), 97)] if way == "torn" else answer
 
 
 @contextmanager
