@@ -1,8 +1,9 @@
-"""Provider streams → chunks: one module per provider format, the recordings they come in, and the publisher.
+"""Provider streams → chunks: a module per provider format, the recordings they come in, the publisher, taps of clients.
 
-May import `schemas`, `pipeline.core` and `pipeline.errors`; `publish` also settings, log and aiokafka. Nothing is kept
-between requests, but for what a publisher has not delivered yet. Names are listed here and loaded when asked for
-(PEP 562): who translates a recording waits for no publisher, and the other way round.
+May import `schemas`, `pipeline.core` and `pipeline.errors`; `publish` also settings, log and aiokafka, `taps` the log
+and, in the module of that name, litellm. Nothing is kept between requests, but for what a publisher has not delivered
+yet. Names are listed here and loaded when asked for (PEP 562): who translates a recording waits for no publisher, and
+the other way round.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.ingest.publish.request import AsyncRequest, Request
     from pipeline.ingest.publish.stats import Report, Stats
     from pipeline.ingest.recording import INTERVAL_MS, START, chunks_of, refuse
+    from pipeline.ingest.taps import tap
 
 __all__ = [
     "INTERVAL_MS",
@@ -37,6 +39,7 @@ __all__ = [
     "Stream",
     "chunks_of",
     "refuse",
+    "tap",
 ]
 
 _HOMES: Final = {
@@ -48,6 +51,7 @@ _HOMES: Final = {
     **dict.fromkeys(("AsyncPublisher", "Publisher"), "publish.publisher"),
     **dict.fromkeys(("AsyncRequest", "Request"), "publish.request"),
     **dict.fromkeys(("Report", "Stats"), "publish.stats"),
+    "tap": "taps",
 }
 
 

@@ -42,7 +42,7 @@ def messages(lines: Iterable[str | bytes] | str | bytes) -> Iterator[Message | F
     """Read a recording up to its [DONE] or its end; an event without data is none."""
     held: Fault | None = None
     for event in events(lines):
-        for item in _read(event):
+        for item in read(event):
             if held is not None:
                 yield held
                 held = None
@@ -56,7 +56,8 @@ def messages(lines: Iterable[str | bytes] | str | bytes) -> Iterator[Message | F
         yield held._replace(cut=True)
 
 
-def _read(event: Event) -> Iterator[Message | Fault]:
+def read(event: Event) -> Iterator[Message | Fault]:
+    """What one event holds; nothing if it has no data."""
     whole = "\n".join(line.text for line in event.data)
     if not whole.strip():
         return
