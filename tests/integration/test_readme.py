@@ -1,4 +1,4 @@
-"""The README's examples of taps are run as they stand there, against a server of streams and a real Kafka."""
+"""The README's examples of publishing are run as they stand there, against a server of streams and a real Kafka."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import asyncio
 import gc
 import inspect
-import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -20,15 +19,16 @@ from tests.integration.test_taps import folded
 from tests.sdks import SAID
 from tests.streams_server import ANSWERS, serving
 
-README: Final = Path(os.environ.get("README_OF_TAPS", Path(__file__).parents[2] / "README.md"))
+README: Final = Path(__file__).parents[2] / "README.md"
 _BLOCKS: Final = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TOP_LEVEL: Final = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 def blocks() -> list[str]:
-    """The examples under the heading that use a tap."""
+    """The examples under the heading that publish."""
     section = re.search(r"^#+ Publish\n(.*?)(?=^## |\Z)", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [] if section is None else [block for block in _BLOCKS.findall(section[1]) if "tap" in block]
+    assert section is not None
+    return [block for block in _BLOCKS.findall(section[1]) if "pipeline.ingest" in block]
 
 
 async def _application(_: Any, __: Any, send: Any) -> None:
@@ -45,7 +45,6 @@ async def _ask(app: Any) -> None:
     assert answer.content == b"".join(ANSWERS["/v1/chat/completions"])
 
 
-@pytest.mark.skipif(not blocks(), reason="the README has no section Publish yet")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # an example closes no client
 def test_the_examples_of_the_readme(settings: Settings, ledger_topics: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each runs without a change and gives one successful record; the fallback's has both its attempts."""
