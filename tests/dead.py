@@ -10,9 +10,9 @@ from typing import Any, Final
 from pipeline.ops.dead import Choice, Order, Report, place_of, redrive
 from pipeline.ops.dead.letter import Letter, Receipt, read
 from pipeline.settings import MESSAGE_BYTES, Settings
-from tests.chunk import encoded
+from pipeline.testing.chunk import encoded
+from pipeline.testing.topic import append
 from tests.integration.engine.harness import SECONDS, committed
-from tests.kafka import append
 
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""

@@ -8,11 +8,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from pipeline.settings import Settings, client
-from pipeline.testing.ledger import ledger_settings
 from pipeline.testing.topic import Message, append
 from pipeline.testing.waiting import run
-
-__all__ = ["Message", "append", "forget", "ledger_settings", "put"]
 
 
 def put(settings: Settings, topic: str, messages: Iterable[Message]) -> None:

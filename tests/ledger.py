@@ -18,9 +18,9 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter, MemoryRows, Outgoing, SourceRecord
 from pipeline.core.valuation import UNVALUED, Valuation
+from pipeline.testing.chunk import SENT, Document, encoded
 from schemas.deadletter import DeadLetterReason
 from schemas.record import RECORD_FIELDS, AccumulatedData
-from tests.chunk import SENT, Document, encoded
 
 START: Final = int(SENT.timestamp() * 1000)
 """Append time 0 of tests, ms since the epoch."""

@@ -21,8 +21,8 @@ from confluent_kafka import Producer
 from pipeline.ingest import AsyncPublisher, Policy, Publisher
 from pipeline.ops.broker import Cluster
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
-from tests.kafka import ledger_settings
 
 CALLS: Final = 20_000
 ROUNDS: Final = 5

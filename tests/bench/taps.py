@@ -32,9 +32,9 @@ from openai import AsyncOpenAI
 from pipeline.ingest import AsyncPublisher, tap
 from pipeline.ops.broker import Cluster
 from pipeline.settings import client
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from tests.bench.fold import payloads
-from tests.kafka import ledger_settings
 from tests.streams_server import frames
 
 LIMIT_US = 50.0

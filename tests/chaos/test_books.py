@@ -16,8 +16,8 @@ import pytest
 
 from pipeline.ops.demo.worker import environment
 from pipeline.settings import Settings
+from pipeline.testing.chunk import Document
 from tests.chaos.run import Options, chaos
-from tests.chunk import Document
 from tests.integration.engine.harness import Seen, committed
 from tests.integration.spoiling import altered, copied, mispriced
 

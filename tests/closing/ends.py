@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     IMAGE,
     RESPONSES,

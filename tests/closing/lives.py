@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.chunk import chat, chunk, error, marker, speech, usage
+from pipeline.testing.chunk import chat, chunk, error, marker, speech, usage
 from tests.closing.ends import OK, SEVEN
 from tests.closing.scenario import (
     IN_ATTEMPT,

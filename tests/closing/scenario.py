@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tests.chunk import Document
+from pipeline.testing.chunk import Document
 
 PROPORTIONS: Final[Mapping[str, int]] = {
     "finish_grace": 2_500,

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tests.chunk import AUDIO, IMAGE, TRANSCRIPTION, Document, chat, chunk, event, marker, text
+from pipeline.testing.chunk import AUDIO, IMAGE, TRANSCRIPTION, Document, chat, chunk, event, marker, text
 
 USAGE: Final = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 _CANARY: Final = re.compile(rb"zq-([a-z0-9-]+?)-qz")

@@ -10,10 +10,9 @@ from pipeline.core.partition import Partition
 from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
 from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.settings import Settings
-from pipeline.testing.topic import Place, messages
-from tests.chunk import Document, encoded
+from pipeline.testing.chunk import Document, encoded
+from pipeline.testing.topic import Place, append, messages
 from tests.integration.engine.harness import committed
-from tests.kafka import append
 
 
 def play(settings: Settings, *requests: Sequence[Document], valuation: Valuation = UNVALUED) -> list[Document]:

@@ -10,9 +10,9 @@ from hashlib import sha256
 import msgspec
 
 from pipeline.settings import Settings, client
+from pipeline.testing.chunk import Document
 from pipeline.topics.admin import create, definitions
 from schemas.record import NOT_CANONICAL
-from tests.chunk import Document
 from tests.integration.engine.harness import Seen
 from tests.kafka import put
 

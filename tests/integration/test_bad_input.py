@@ -19,10 +19,10 @@ from typing import Any, Final
 import pytest
 
 from pipeline.settings import Settings, client
-from pipeline.testing.ledger import fresh_name
+from pipeline.testing.ledger import fresh_name, ledger_settings
+from pipeline.testing.topic import append
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import QUICK, Seen, Stream, committed, expectations, running, view
-from tests.kafka import append, ledger_settings
 
 SECRET: Final = "zq7-for-nobodys-eyes"
 """Content of everything that is refused."""

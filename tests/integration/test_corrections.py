@@ -32,11 +32,11 @@ from pipeline.ops.correction import (
 from pipeline.ops.correction.restless import GONE, LATE
 from pipeline.settings import Settings, client
 from pipeline.testing import eventually
+from pipeline.testing.chunk import USAGE, Document, chat, marker, usage
 from pipeline.topics.bound import Bound
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.reader import reading
 from pipeline.topics.selection import Selection
-from tests.chunk import USAGE, Document, chat, marker, usage
 from tests.integration.engine.harness import ROOT, committed, running
 from tests.integration.ledgers import play, records
 from tests.kafka import forget

@@ -21,8 +21,8 @@ from pipeline.ops.dead.letter import Letter
 from pipeline.ops.dead.request import ASLEEP, PAST
 from pipeline.ops.dead.verdict import Outcome
 from pipeline.settings import Settings
+from pipeline.testing.chunk import chat, encoded, marker, usage
 from schemas.deadletter import HEADER_REDRIVE, Way
-from tests.chunk import chat, encoded, marker, usage
 from tests.dead import LONG_AFTER, keyed, on_topic, outcomes, put, records, sent_back, size
 from tests.integration.engine.harness import ROOT, committed, running
 from tests.kafka import forget

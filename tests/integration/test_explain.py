@@ -19,10 +19,11 @@ from pipeline.ops.explain import Search, explanation, of_topics, problem
 from pipeline.ops.explain.comparison import Found, read
 from pipeline.ops.explain.search import WINDOW
 from pipeline.settings import Settings
+from pipeline.testing.chunk import Document, chat, encoded, marker, usage
+from pipeline.testing.topic import append
 from pipeline.topics.bound import Bound
-from tests.chunk import Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import committed, interleaved, running, send, streams
-from tests.kafka import append, forget
+from tests.kafka import forget
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.settings import Settings
-from tests.kafka import append, forget
+from pipeline.testing.topic import append
+from tests.kafka import forget
 from tests.receiver import SECONDS, SILENT, Receiver, Reply, attributes, receiving
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")

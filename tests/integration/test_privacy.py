@@ -21,9 +21,9 @@ import pytest
 from rocksdict import AccessType, Options, Rdict
 
 from pipeline.settings import Settings, client
-from pipeline.testing.ledger import fresh_name
+from pipeline.testing.chunk import Document
+from pipeline.testing.ledger import fresh_name, ledger_settings
 from pipeline.topics.admin import create, definitions
-from tests.chunk import Document
 from tests.integration.canaries import KEPT, LATE, PLACES, QUARANTINED, REFUSED, STREAMS, UNSHOWN, found, places
 from tests.integration.engine.harness import QUICK, Seen, committed, running
 from tests.integration.test_bad_input import (
@@ -38,7 +38,6 @@ from tests.integration.test_bad_input import (
     first_half,
     second_half,
 )
-from tests.kafka import ledger_settings
 
 LEDGERS: Final = ("full", "metadata")
 BEFORE: Final = len(VICTIMS) + len(ENDS)

@@ -20,10 +20,10 @@ from pipeline.ingest import AsyncPublisher, Policy, Publisher, Report
 from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import OfflineFold
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import ledger_settings
 from pipeline.testing.topic import Seen, committed
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.partitioner import partition_of
-from tests.kafka import ledger_settings
 
 SECONDS = 90.0
 REQUESTS = 1_000

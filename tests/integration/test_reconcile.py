@@ -19,13 +19,14 @@ from pipeline.ops.reconcile.follow import Pace, follow
 from pipeline.ops.reconcile.ledger import Request, reconcile
 from pipeline.settings import Settings, client
 from pipeline.testing import eventually
+from pipeline.testing.chunk import Document, chat, encoded, error, marker, usage
+from pipeline.testing.topic import Message
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.selection import Selection, selection
-from tests.chunk import Document, chat, encoded, error, marker, usage
 from tests.integration.engine import corpus
 from tests.integration.engine.harness import committed, interleaved, running, streams
 from tests.integration.spoiling import altered, copied, mispriced
-from tests.kafka import Message, put
+from tests.kafka import put
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ from pipeline.settings import Settings
 from pipeline.sinks.line import row_of
 from pipeline.sinks.row import COLUMNS
 from pipeline.sinks.row import Kind as Holds
+from pipeline.testing.chunk import Document, chat, encoded, marker, usage
 from pipeline.topics.selection import Selection
-from tests.chunk import Document, chat, encoded, marker, usage
 from tests.kafka import put
 
 TYPES = {

@@ -24,13 +24,15 @@ from pipeline.core.canonical import canonical
 from pipeline.errors import UsageError
 from pipeline.ops.replay.openings import Opening, openings
 from pipeline.settings import Settings, client
+from pipeline.testing.chunk import Document, chat, encoded, error
+from pipeline.testing.ledger import ledger_settings
+from pipeline.testing.topic import Message
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.selection import Selection
 from schemas.topics import Topic
-from tests.chunk import Document, chat, encoded, error
 from tests.integration.engine.harness import SECONDS, Seen, committed, running
 from tests.integration.replaying import arguments, replay
-from tests.kafka import Message, ledger_settings, put
+from tests.kafka import put
 
 ROOT = Path(__file__).parents[2]
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 200, "total_tokens": 1_200}

@@ -13,10 +13,10 @@ from pipeline.ops.bench.load import Load
 from pipeline.ops.bench.load import send as fill
 from pipeline.settings import client
 from pipeline.testing import eventually
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import SECONDS
 from tests.integration.replaying import arguments, replay
-from tests.kafka import ledger_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -28,9 +28,9 @@ from pipeline.ops.reprice.refold import DIFFERS, GONE
 from pipeline.ops.reprice.revaluation import Outcome
 from pipeline.pricing import valuation
 from pipeline.settings import Settings
+from pipeline.testing.chunk import USAGE, Document, chat, encoded, marker, usage
 from pipeline.topics.partitioner import partition_of
 from pipeline.topics.selection import Selection
-from tests.chunk import USAGE, Document, chat, encoded, marker, usage
 from tests.integration.engine.harness import ROOT, committed, running, send
 from tests.integration.ledgers import play, put, records
 from tests.kafka import forget

@@ -20,9 +20,9 @@ from pipeline.ingest import AsyncPublisher, Policy, Publisher, chunks_of, tap
 from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import OfflineFold
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.harness import committed
-from tests.kafka import ledger_settings
 from tests.ledger import valid
 from tests.sdks import PATHS, AsyncSdks, Sdks, async_sdks, sdks
 from tests.streams_server import ANSWERS, Server, brief, serving

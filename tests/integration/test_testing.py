@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.settings import Settings, client
 from pipeline.testing import Ledger, Stream, Worker, assert_record, chat, eventually, images, interleave, plugin, speech
+from pipeline.testing.chunk import Document, chunk
 from pipeline.testing.topic import append, committed
 from pipeline.testing.waiting import run
 from pipeline.topics.admin import describe
-from tests.chunk import Document, chunk
 
 pytest_plugins = ["pytester"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     IMAGE,

@@ -11,8 +11,8 @@ from pipeline.core.head import Head
 from pipeline.core.policy import Policy
 from pipeline.core.ranges import Bounds, add, contains, gaps, union
 from pipeline.core.record import fold
+from pipeline.testing.chunk import IMAGE, Document, encoded
 from schemas.decode import decode, decode_strict
-from tests.chunk import IMAGE, Document, encoded
 from tests.ledger import START, valid
 from tests.property.deliveries import chunk_sets, deliveries
 from tests.property.worker import Worker, delivered, straight

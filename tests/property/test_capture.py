@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.canonical import canonical
 from pipeline.core.policy import Policy
-from tests.chunk import Document
+from pipeline.testing.chunk import Document
 from tests.ledger import valid
 from tests.property.deliveries import chunk_sets, deliveries
 from tests.property.worker import Worker, delivered, straight

@@ -17,7 +17,7 @@ from pipeline.ops.reconcile.envelope import Refused
 from pipeline.ops.reconcile.judge import Scope, Verdict, judge
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.tally import Tally, decode, encode
-from tests.chunk import Document, encoded
+from pipeline.testing.chunk import Document, encoded
 from tests.ledger import START
 from tests.property.chunk_json import chunks as any_chunks
 from tests.property.chunk_json import written

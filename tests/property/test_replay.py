@@ -8,7 +8,7 @@ from hypothesis.strategies import DrawFn
 
 from pipeline.core.policy import Policy
 from pipeline.core.rows import SourceRecord
-from tests.chunk import HOUR, Document, chat, chunk, encoded, error, marker, speech, usage
+from pipeline.testing.chunk import HOUR, Document, chat, chunk, encoded, error, marker, speech, usage
 from tests.ledger import START, valid
 from tests.property.deliveries import STEPS
 from tests.property.worker import POLICY, Worker, worked

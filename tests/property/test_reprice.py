@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.core.policy import Policy
 from pipeline.ops.correction import altered, amended
 from pipeline.ops.reprice.revaluation import Outcome, verdict_on
-from tests.chunk import Document, chat, chunk, error
+from pipeline.testing.chunk import Document, chat, chunk, error
 from tests.ledger import valid
 from tests.unit.ops.reprice.lists import Touchy, money, under
 

@@ -6,7 +6,7 @@ from typing import Final
 from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Outgoing, SourceRecord
-from tests.chunk import Document, encoded
+from pipeline.testing.chunk import Document, encoded
 from tests.ledger import START
 from tests.property.deliveries import Delivery
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from click.testing import CliRunner, Result
 
 from pipeline.cli import main
-from tests.chunk import Document, marker
+from pipeline.testing.chunk import Document, marker
 from tests.ledger import START, valid
 
 Line = Mapping[str, Any] | str

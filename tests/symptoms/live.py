@@ -20,10 +20,10 @@ from aiokafka import AIOKafkaProducer
 
 from pipeline.core.segment import SEGMENT
 from pipeline.settings import Settings, client
+from pipeline.testing.chunk import HOUR, Document
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
-from tests.chunk import HOUR, Document
 from tests.integration.engine.harness import QUICK, Seen, Worker, committed, running
-from tests.kafka import ledger_settings
 from tests.ledger import valid
 from tests.symptoms.traffic import ABANDONED, KILLED, RESTARTED, WAVES, Send, abandoned, begin, go_on, over
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.chunk import Document, cancelled, chat, chunk, error, event, marker, text, usage
+from pipeline.testing.chunk import Document, cancelled, chat, chunk, error, event, marker, text, usage
 from tests.symptoms.command import chunks, clock, fold, placed, prices, record, run, streamed
 from tests.symptoms.wire import (
     BLOCK_START,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chunk import Document, chat
+from pipeline.testing.chunk import Document, chat
 from tests.symptoms.command import clock, fold, placed, streamed
 from tests.symptoms.wire import call, counts, delta, events, output_text, response, sse, trailer
 

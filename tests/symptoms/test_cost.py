@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.chunk import Document, chat
+from pipeline.testing.chunk import Document, chat
 from tests.symptoms.command import fold, prices, record, run, streamed
 from tests.symptoms.wire import (
     counts,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chunk import Document, cancelled, chat, usage
+from pipeline.testing.chunk import Document, cancelled, chat, usage
 from tests.symptoms.command import chunks, record
 from tests.symptoms.wire import BLOCK_START, counts, events, message_start, text_delta
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chunk import Document, chat, chunk, error, event, marker, usage
+from pipeline.testing.chunk import Document, chat, chunk, error, event, marker, usage
 from tests.symptoms.command import fold, placed, record
 from tests.symptoms.wire import counts, response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from tests.chunk import Document
+from pipeline.testing.chunk import Document
 from tests.integration.engine.harness import committed
 from tests.symptoms.command import record
 from tests.symptoms.live import Live

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chunk import Document, cancelled, chat, chunk, error, marker, usage
+from pipeline.testing.chunk import Document, cancelled, chat, chunk, error, marker, usage
 from tests.symptoms.command import chunks, clock, fold, placed, record, streamed
 from tests.symptoms.wire import call, counts, delta, events, output_text, response, sse, trailer
 

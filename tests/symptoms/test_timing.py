@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Final
 
-from tests.chunk import Document, chat, chunk, moment
+from pipeline.testing.chunk import Document, chat, chunk, moment
 from tests.symptoms.command import Line, chunks, fold, placed, record, run
 from tests.symptoms.wire import counts, delta, sse, trailer
 

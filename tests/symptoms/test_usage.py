@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chunk import Document, chat, chunk
+from pipeline.testing.chunk import Document, chat, chunk
 from tests.symptoms.command import chunks, clock, fold, placed, prices, record, streamed
 from tests.symptoms.wire import (
     BLOCK_START,

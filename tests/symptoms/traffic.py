@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from tests.chunk import HOUR, Document, cancelled, chat, encoded, marker, usage
+from pipeline.testing.chunk import HOUR, Document, cancelled, chat, encoded, marker, usage
 from tests.symptoms.wire import counts
 
 

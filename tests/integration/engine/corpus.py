@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.ingest.recording import chunks_of
-from tests.chunk import Document
+from pipeline.testing.chunk import Document
 from tests.integration.engine.harness import streams
 from tests.replay import ROOT
 

@@ -20,16 +20,15 @@ from typing import Any, Final
 import pytest
 
 from pipeline.settings import Settings, client
-from pipeline.testing.ledger import fresh_name
-from pipeline.testing.topic import messages
+from pipeline.testing.chunk import chat
+from pipeline.testing.ledger import fresh_name, ledger_settings
+from pipeline.testing.topic import append, messages
 from pipeline.topics.admin import create, definitions
-from tests.chunk import chat
 from tests.closing.scenario import LIMITS, PROPORTIONS, Scenario, differences
 from tests.closing.table import SCENARIOS
 from tests.integration.engine.harness import Seen, Worker, committed, running
 from tests.integration.engine.playing import Played, play
 from tests.integration.engine.rereading import Live, assert_equal, live, refold
-from tests.kafka import append, ledger_settings
 from tests.replay import Folded
 
 LEDGERS: Final = ("steady", "stopped", "strict")

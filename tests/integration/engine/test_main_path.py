@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from pipeline.settings import Settings, client
+from pipeline.testing.topic import append
 from tests.integration.engine.harness import (
     Stream,
     committed,
@@ -23,7 +24,6 @@ from tests.integration.engine.harness import (
     send,
     streams,
 )
-from tests.kafka import append
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 

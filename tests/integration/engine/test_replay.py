@@ -24,13 +24,12 @@ import pytest
 from pipeline.ops.fold import fold_lines
 from pipeline.pricing import valuation
 from pipeline.settings import Settings, client
-from pipeline.testing.ledger import fresh_name
+from pipeline.testing.ledger import fresh_name, ledger_settings
 from pipeline.topics.admin import create, definitions
 from tests.integration.engine.corpus import CORPORA, shared, unique
 from tests.integration.engine.crash import Forked
 from tests.integration.engine.harness import SECONDS, Seen, committed, send
 from tests.integration.engine.rereading import Live, assert_equal, live, refold
-from tests.kafka import ledger_settings
 from tests.replay import Folded
 
 LEDGERS: Final = ("steady", "kept", "emptied")

@@ -19,10 +19,10 @@ from aiokafka import AIOKafkaProducer
 from pipeline.ops import postgres
 from pipeline.ops.broker import Cluster
 from pipeline.settings import Settings, client
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from tests.integration.sinks.process import SECONDS, Command, command, start, until
 from tests.integration.sinks.topic import encoded, fill, held, record, rows, wanted
-from tests.kafka import ledger_settings
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.chunk import (
+from pipeline.testing.chunk import (
     Document,
     cancelled,
     chat,

@@ -11,8 +11,8 @@ from pipeline.core import partition
 from pipeline.core.accumulator import Accumulator
 from pipeline.core.policy import Policy
 from pipeline.errors import ProducerFault
+from pipeline.testing.chunk import SENT, USAGE, Document, chat, chunk, encoded, marker, moment, usage
 from schemas.record import AccumulatedData, ProcessedStreamResponse
-from tests.chunk import SENT, USAGE, Document, chat, chunk, encoded, marker, moment, usage
 
 
 def said(data: AccumulatedData | None) -> Any:

@@ -9,9 +9,9 @@ from pipeline.core.admission import Verdict, admit, close, close_due, set_deadli
 from pipeline.core.head import NEVER, Head
 from pipeline.core.policy import Policy
 from pipeline.core.segment import whole_chunks
+from pipeline.testing.chunk import CHAT, Document, chat, chunk, encoded, error, image, marker, usage
 from schemas.chunk import Chunk
 from schemas.decode import decode
-from tests.chunk import CHAT, Document, chat, chunk, encoded, error, image, marker, usage
 
 POLICY = Policy()
 GRACE, SESSION, AGE = POLICY.finish_grace, POLICY.session_window, POLICY.max_request_age

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.cost import Price, Unpriced
 from pipeline.core.valuation import Call, Units, Valuation
-from tests.chunk import (
+from pipeline.testing.chunk import (
     USAGE,
     Document,
     chat,

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.policy import Policy
 from pipeline.core.valuation import Valuation
-from tests.chunk import USAGE, Document, event, image, marker
+from pipeline.testing.chunk import USAGE, Document, event, image, marker
 from tests.ledger import fold
 from tests.unit.core.test_appraisal import Asked, money, said
 

@@ -6,9 +6,7 @@ import msgspec
 import pytest
 
 from pipeline.core.bare import bare, cuts
-from schemas.chunk import Chunk
-from schemas.decode import STORED, decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     IMAGE,
@@ -24,6 +22,8 @@ from tests.chunk import (
     speech,
     usage,
 )
+from schemas.chunk import Chunk
+from schemas.decode import STORED, decode
 from tests.unit.schemas.decoders import chunk_fields
 
 SECRET = "secret"

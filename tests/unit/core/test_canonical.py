@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.canonical import canonical, encode, seal
+from pipeline.testing.chunk import USAGE, chat
 from schemas.record import NOT_CANONICAL, RECORD_FIELDS
-from tests.chunk import USAGE, chat
 from tests.ledger import fold, valid
 
 SOURCE = {"topic": "llm.chunks", "partition": 0, "first_offset": 1, "last_offset": 9}

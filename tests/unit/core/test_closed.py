@@ -6,7 +6,7 @@ from pipeline.core import closed as module
 from pipeline.core.closed import Closed
 from pipeline.core.rows import MemoryRows, Snapshot
 from pipeline.core.segment import Marker
-from tests.chunk import HOUR
+from pipeline.testing.chunk import HOUR
 
 DAY = 24 * HOUR
 

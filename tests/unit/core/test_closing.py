@@ -11,8 +11,7 @@ from pipeline.core.admission import admit
 from pipeline.core.closing import AT_ONCE, Rule, has_gap, images_ended, indexes, missing, rule_of, top_index
 from pipeline.core.head import Head
 from pipeline.core.policy import Policy
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     IMAGE,
@@ -31,6 +30,7 @@ from tests.chunk import (
     transcript,
     usage,
 )
+from schemas.decode import decode
 
 POLICY = Policy()
 FINISH_GRACE, ATTEMPT_GRACE, SESSION = POLICY.finish_grace, POLICY.attempt_grace, POLICY.session_window

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pipeline.core.convention import TABLE, Origin, Reports, row_of
 from pipeline.core.dialect import Dialect, translate
 from pipeline.core.usage import llm_usage
+from pipeline.testing.chunk import CHAT, RESPONSES
 from schemas.leaves import MAX_INTEGER
 from schemas.record.usage import BifrostLLMUsage
-from tests.chunk import CHAT, RESPONSES
 
 Json = dict[str, Any]
 

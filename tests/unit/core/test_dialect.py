@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.dialect import Dialect, lifetimes, translate, with_compaction
 from pipeline.core.usage import llm_usage
-from tests.chunk import CHAT
+from pipeline.testing.chunk import CHAT
 
 Json = dict[str, Any]
 

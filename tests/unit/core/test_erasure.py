@@ -15,7 +15,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.rows import Row, Snapshot
 from pipeline.core.segment import CHECKPOINT_KEY, Marker, marker_key, pack, unpack_checkpoint, unpack_marker
 from pipeline.errors import InvariantBroken, OurFault
-from tests.chunk import HOUR, Document, chat, chunk
+from pipeline.testing.chunk import HOUR, Document, chat, chunk
 from tests.ledger import Ledger
 
 GRACE = Policy().finish_grace

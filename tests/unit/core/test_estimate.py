@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.core.estimate import Characters
 from pipeline.core.policy import Policy
 from pipeline.core.valuation import Valuation
-from tests.chunk import (
+from pipeline.testing.chunk import (
     USAGE,
     Document,
     cancelled,

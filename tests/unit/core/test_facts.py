@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.facts import Attempt, attempt_of, labels, raw_request, raw_responses
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     CHAT,
     IMAGE,
     RESPONSES,
@@ -23,6 +22,7 @@ from tests.chunk import (
     speech,
     usage,
 )
+from schemas.decode import decode
 
 
 def attempt(*chunks: Document, number: int = 0) -> Attempt:

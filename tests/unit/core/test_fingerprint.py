@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.policy import Policy
-from tests.chunk import (
+from pipeline.testing.chunk import (
     IMAGE,
     USAGE,
     Document,

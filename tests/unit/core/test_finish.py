@@ -14,10 +14,10 @@ from pipeline.core.late import micros
 from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter
 from pipeline.core.segment import Marker, pack_chunk
+from pipeline.testing.chunk import CHAT, SENT, USAGE, Document, chat, chunk, encoded
 from schemas.chunk import Chunk
 from schemas.decode import decode
 from schemas.identity import record_id
-from tests.chunk import CHAT, SENT, USAGE, Document, chat, chunk, encoded
 from tests.ledger import START, valid
 from tests.unit.core.test_admission import enter
 

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.core.identity import FLOATING, NO_IMAGE, Slot, order_of, same_payload, slot_of
 from pipeline.core.signs import DATA, ERROR, MARKER, USAGE
+from pipeline.testing.chunk import CHAT, IMAGE, Document, chat, chunk, encoded, error, image, marker, moment, usage
 from schemas.chunk import Chunk
 from schemas.decode import decode
-from tests.chunk import CHAT, IMAGE, Document, chat, chunk, encoded, error, image, marker, moment, usage
 
 
 def decoded(document: Document) -> Chunk:

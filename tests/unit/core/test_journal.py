@@ -10,8 +10,8 @@ from pipeline.core.rest import wake
 from pipeline.core.rows import MemoryRows, Row, Snapshot
 from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head, unpack_scalars
 from pipeline.errors import InvariantBroken
+from pipeline.testing.chunk import CHAT, chat, encoded
 from schemas.decode import decode
-from tests.chunk import CHAT, chat, encoded
 
 POLICY = Policy()
 

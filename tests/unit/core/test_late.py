@@ -12,10 +12,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.restore import segment_head
 from pipeline.core.segment import Marker
 from pipeline.core.signs import DATA, USAGE
-from schemas.chunk import Chunk
-from schemas.deadletter import DeadLetterReason
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     CHAT,
     HOUR,
     SENT,
@@ -29,6 +26,9 @@ from tests.chunk import (
     text,
     usage,
 )
+from schemas.chunk import Chunk
+from schemas.deadletter import DeadLetterReason
+from schemas.decode import decode
 from tests.unit.core.test_admission import enter
 
 POLICY = Policy()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.policy import Policy
-from tests.chunk import USAGE, Document, chat, chunk, encoded, error, event, marker, moment, usage
+from pipeline.testing.chunk import USAGE, Document, chat, chunk, encoded, error, event, marker, moment, usage
 from tests.ledger import Ledger, fold
 
 AGE = 86_400_000

@@ -9,9 +9,7 @@ from pipeline.core.identity import NO_IMAGE
 from pipeline.core.novelty import adds_nothing
 from pipeline.core.segment import Marker
 from pipeline.core.signs import DATA, ERROR, MARKER, USAGE
-from schemas.chunk import Chunk
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     IMAGE,
@@ -31,6 +29,8 @@ from tests.chunk import (
     transcript,
     usage,
 )
+from schemas.chunk import Chunk
+from schemas.decode import decode
 
 
 def remembered(**changes: Any) -> Marker:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.policy import Policy
-from tests.chunk import HOUR, USAGE, Document, chat, encoded, error, image, marker, speech, usage
+from pipeline.testing.chunk import HOUR, USAGE, Document, chat, encoded, error, image, marker, speech, usage
 from tests.ledger import START, Ledger
 
 POLICY = Policy()

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.core.policy import Policy
 from pipeline.core.rows import SourceRecord
-from tests.chunk import HOUR, chat, encoded, speech, usage
+from pipeline.testing.chunk import HOUR, chat, encoded, speech, usage
 from tests.ledger import START, Ledger
 
 POLICY = Policy()

@@ -9,7 +9,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, SourceRecord
 from pipeline.errors import OurFault
-from tests.chunk import HOUR, Document, chat, encoded, marker
+from pipeline.testing.chunk import HOUR, Document, chat, encoded, marker
 from tests.ledger import START, Ledger
 
 POLICY = Policy()

@@ -9,7 +9,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rows import MemoryRows, Snapshot, SourceRecord
 from pipeline.core.segment import CHECKPOINT_KEY, unpack_checkpoint, unpack_chunks, unpack_scalars
-from tests.chunk import HOUR, Document, chat, encoded, marker, usage
+from pipeline.testing.chunk import HOUR, Document, chat, encoded, marker, usage
 from tests.ledger import START, Ledger
 
 POLICY = Policy()

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.policy import Policy
-from schemas.identity import record_id
-from schemas.record import RECORD_FIELDS
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     HOUR,
@@ -29,6 +27,8 @@ from tests.chunk import (
     transcript,
     usage,
 )
+from schemas.identity import record_id
+from schemas.record import RECORD_FIELDS
 from tests.ledger import Ledger, fold
 
 POLICY = Policy()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.policy import Policy
-from tests.chunk import (
+from pipeline.testing.chunk import (
     USAGE,
     Document,
     cancelled,

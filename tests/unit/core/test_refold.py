@@ -15,7 +15,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.refold import refold
 from pipeline.core.rows import MemoryRows, SourceRecord
-from tests.chunk import Document, chat, encoded, marker, usage
+from pipeline.testing.chunk import Document, chat, encoded, marker, usage
 
 CHAT = ("r-1", "chat.completion")
 WHOLE = [chat(0, "a"), chat(1, "b", finish="stop"), usage(2, cost=0.5), marker(3)]

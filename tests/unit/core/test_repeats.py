@@ -11,9 +11,22 @@ from pipeline.core.identity import NO_IMAGE, Slot
 from pipeline.core.policy import Policy
 from pipeline.core.repeats import identity_of, settle
 from pipeline.core.signs import USAGE
+from pipeline.testing.chunk import (
+    AUDIO,
+    CHAT,
+    IMAGE,
+    Document,
+    chat,
+    chunk,
+    encoded,
+    image,
+    marker,
+    moment,
+    speech,
+    usage,
+)
 from schemas.chunk import Chunk
 from schemas.decode import decode
-from tests.chunk import AUDIO, CHAT, IMAGE, Document, chat, chunk, encoded, image, marker, moment, speech, usage
 from tests.ledger import Ledger
 
 POLICY = Policy()

@@ -8,7 +8,7 @@ from pipeline.core.partition import Partition
 from pipeline.core.policy import Policy
 from pipeline.core.rest import rest, wake
 from pipeline.core.rows import MemoryRows, SourceRecord
-from tests.chunk import chat, encoded
+from pipeline.testing.chunk import chat, encoded
 from tests.ledger import START
 
 

@@ -25,8 +25,8 @@ from pipeline.core.segment import (
     unpack_head,
 )
 from pipeline.errors import InvariantBroken, OurFault
+from pipeline.testing.chunk import CHAT, Document, chat, encoded, error, marker, usage
 from schemas.decode import decode
-from tests.chunk import CHAT, Document, chat, encoded, error, marker, usage
 
 POLICY = Policy()
 NOT_STORED = {

@@ -30,9 +30,22 @@ from pipeline.core.segment import (
     unpack_scalars,
     whole_chunks,
 )
+from pipeline.testing.chunk import (
+    HOUR,
+    RESPONSES,
+    chat,
+    chunk,
+    encoded,
+    error,
+    event,
+    image,
+    marker,
+    speech,
+    text,
+    transcript,
+)
 from schemas.chunk import Chunk
 from schemas.decode import decode
-from tests.chunk import HOUR, RESPONSES, chat, chunk, encoded, error, event, image, marker, speech, text, transcript
 from tests.unit.schemas.decoders import chunk_fields
 
 ODD = {"choices": [{"delta": {"content": "a"}, "finish_reason": 5}]}

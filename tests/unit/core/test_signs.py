@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.signs import DATA, ERROR, MARKER, MAX_TRACKED, PLAIN, SIGNS, USAGE, Signs
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     AUDIO,
     CHAT,
     IMAGE,
@@ -20,7 +19,8 @@ from tests.chunk import (
     error,
     marker,
 )
-from tests.chunk import USAGE as COUNTS
+from pipeline.testing.chunk import USAGE as COUNTS
+from schemas.decode import decode
 
 TYPES = [CHAT, TEXT, AUDIO, IMAGE, TRANSCRIPTION, RESPONSES]
 FAILED = {"message": "cut"}

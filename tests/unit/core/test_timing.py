@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pipeline.core.timing import between_content, milliseconds, rfc3339
-from tests.chunk import SENT
+from pipeline.testing.chunk import SENT
 
 
 def after(ms: float) -> datetime:

@@ -12,7 +12,7 @@ from pipeline.core.policy import Policy
 from pipeline.engine import seam
 from pipeline.engine.failpoint import CORE, arm
 from pipeline.engine.seam import SEAMS
-from tests.chunk import HOUR, chat, marker
+from pipeline.testing.chunk import HOUR, chat, marker
 from tests.ledger import Ledger
 
 POLICY = Policy(revise_window=HOUR, marker_retention=3 * HOUR)

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.core.policy import Policy
 from pipeline.ops.fold import fold_lines
+from pipeline.testing.chunk import Document, encoded
 from schemas.deadletter import DeadLetter
-from tests.chunk import Document, encoded
 from tests.closing.scenario import LIMITS, PROPORTIONS, Scenario, differences
 from tests.closing.table import SCENARIOS
 from tests.ledger import START, valid

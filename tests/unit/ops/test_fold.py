@@ -13,8 +13,8 @@ from pipeline.errors import FOUND_PROBLEM, OK
 from pipeline.ops import fold
 from pipeline.ops.fold import fold_lines, run
 from pipeline.settings import Settings
+from pipeline.testing.chunk import Document, chat, encoded, marker, speech, usage
 from schemas.deadletter import DeadLetter
-from tests.chunk import Document, chat, encoded, marker, speech, usage
 from tests.ledger import START, valid
 
 POLICY = Policy()

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.core.valuation import Valuation
 from pipeline.ingest import chunks_of
-from tests.chunk import Document
+from pipeline.testing.chunk import Document
 from tests.ledger import fold
 from tests.unit.pricing.calls import price_list
 

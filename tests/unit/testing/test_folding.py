@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.testing import Folded, appended, assert_record, chat, fold
-from tests.chunk import chunk
+from pipeline.testing.chunk import chunk
 
 PRICED = {"provider": "openai", "model": "gpt-4o"}
 

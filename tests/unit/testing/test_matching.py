@@ -19,7 +19,7 @@ from pipeline.testing import (
     speech,
     transcription,
 )
-from tests.chunk import chunk
+from pipeline.testing.chunk import chunk
 
 STREAM = chat("req-7", provider="openai", model="gpt-4o", labels={"team": "search"}).text("Help", "!").usage(10, 5)
 

@@ -27,8 +27,8 @@ from pipeline.testing import (
     speech,
     transcription,
 )
+from pipeline.testing.chunk import Document
 from schemas.decode import decode, decode_strict
-from tests.chunk import Document
 
 PIECES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=5), min_size=1, max_size=4)
 BYTES = st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=4)

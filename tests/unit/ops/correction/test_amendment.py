@@ -11,9 +11,9 @@ from pipeline.core.canonical import canonical, encode
 from pipeline.core.policy import Policy
 from pipeline.ops.correction import alike, altered, amended
 from pipeline.ops.correction.amendment import ALTERED, FOREIGN, UNKNOWN
+from pipeline.testing.chunk import USAGE, chat, marker, usage
 from schemas.identity import record_id
 from schemas.record import RECORD_FIELDS
-from tests.chunk import USAGE, chat, marker, usage
 from tests.ledger import fold, valid
 
 LIMIT = 8 << 20

@@ -12,8 +12,8 @@ from pipeline.core.policy import Policy
 from pipeline.core.rows import DeadLetter, MemoryRows, SourceRecord
 from pipeline.ops.dead.letter import Letter, Receipt, read, receipt_of
 from pipeline.settings import Settings
+from pipeline.testing.chunk import Document, chat, encoded, marker
 from schemas.deadletter import Way
-from tests.chunk import Document, chat, encoded, marker
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline.ops.dead.correction import ADDS_NOTHING, CHANGED, MISSING, Made, W
 from pipeline.ops.dead.examination import Ticket
 from pipeline.ops.dead.history import apart
 from pipeline.ops.dead.letter import Place
-from tests.chunk import Document, chat, encoded, marker, usage
+from pipeline.testing.chunk import Document, chat, encoded, marker, usage
 from tests.unit.ops.dead.letters import folded, settings, source_records
 
 BASE = [chat(0, "a", finish="stop"), marker(1)]

@@ -9,9 +9,9 @@ import pytest
 from pipeline.ops.dead import Choice, Order, Place
 from pipeline.ops.dead.examination import OVER_AGAIN, Ticket, examine
 from pipeline.ops.dead.letter import Letter
+from pipeline.testing.chunk import chat, encoded
 from pipeline.topics.partitioner import partition_of
 from schemas.deadletter import HEADER_REDRIVE
-from tests.chunk import chat, encoded
 from tests.unit.ops.dead.letters import letter, settings
 
 ALL = Order(Choice())

@@ -10,8 +10,8 @@ from pipeline.ops.dead import Place, view
 from pipeline.ops.dead.document import document, line
 from pipeline.ops.dead.survey import Survey
 from pipeline.ops.dead.verdict import Corrected, Outcome, Report, Verdict
+from pipeline.testing.chunk import chat, encoded
 from schemas.deadletter import HEADER_REDRIVE, DeadLetterReason, Way
-from tests.chunk import chat, encoded
 from tests.unit.ops.dead.letters import letter, receipt_for
 
 SECRET = "planted-secret-words"

@@ -9,7 +9,7 @@ from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.ops.explain.document import Gathered, explanation
 from pipeline.ops.explain.lines import Lines
 from pipeline.ops.fold import fold_lines
-from tests.chunk import Document, encoded
+from pipeline.testing.chunk import Document, encoded
 from tests.ledger import NUMBER, START, TOPIC
 
 Placed = tuple[int, Mapping[str, Any]]

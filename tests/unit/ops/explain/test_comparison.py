@@ -15,7 +15,7 @@ from pipeline.ops.correction import amended
 from pipeline.ops.demo.streams import streams
 from pipeline.ops.explain.comparison import Found, compare, differing, holds, read, records_in
 from pipeline.ops.explain.watch import Watch
-from tests.chunk import Document, chat, encoded, usage
+from pipeline.testing.chunk import Document, chat, encoded, usage
 from tests.unit.ops.explain.telling import gather, placed, records
 
 SECRET = "the-secret"

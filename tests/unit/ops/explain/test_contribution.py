@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.ops.explain.contribution import contribution, kind_of, word
-from schemas.decode import decode
-from tests.chunk import (
+from pipeline.testing.chunk import (
     TEXT,
     USAGE,
     Document,
@@ -25,6 +24,7 @@ from tests.chunk import (
     transcript,
     usage,
 )
+from schemas.decode import decode
 
 HALF = json.loads('"\\ud83d"')
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.policy import Policy
 from pipeline.ops.explain.comparison import read
 from pipeline.ops.explain.document import explanation, problem
-from tests.chunk import Document, cancelled, chat, encoded, error, event, marker, usage
+from pipeline.testing.chunk import Document, cancelled, chat, encoded, error, event, marker, usage
 from tests.unit.ops.explain.telling import gather, of, placed, told
 
 CUT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}

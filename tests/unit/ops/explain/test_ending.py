@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.policy import Policy
-from tests.chunk import HOUR, Document, chat, encoded, error, marker, usage
+from pipeline.testing.chunk import HOUR, Document, chat, encoded, error, marker, usage
 from tests.unit.ops.explain.telling import Placed, placed, told
 
 OTHER = chat(0, "x", request_id="r-2")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import FoundProblem
 from pipeline.ops.demo.streams import deliveries, streams
-from tests.chunk import Document, chat, encoded, marker
+from pipeline.testing.chunk import Document, chat, encoded, marker
 from tests.ledger import START
 from tests.unit.ops.explain.telling import gather, placed, records, told
 

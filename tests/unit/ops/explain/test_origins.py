@@ -12,7 +12,7 @@ from pipeline.core.policy import Policy
 from pipeline.ops.demo.streams import Stream, streams
 from pipeline.ops.explain.document import explanation
 from pipeline.ops.explain.numbers import UNSURE
-from tests.chunk import (
+from pipeline.testing.chunk import (
     USAGE,
     Document,
     chat,

@@ -10,7 +10,7 @@ from pipeline.core.cost import Price
 from pipeline.core.valuation import UNVALUED, Call, Valuation
 from pipeline.ops.explain.listener import Listener
 from pipeline.ops.explain.prices import Json, price_lines
-from tests.chunk import SENT, USAGE, Document, chat, error, marker, usage
+from pipeline.testing.chunk import SENT, USAGE, Document, chat, error, marker, usage
 from tests.unit.ops.explain.telling import of
 
 SILENT = Listener(UNVALUED)

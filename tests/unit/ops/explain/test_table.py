@@ -11,7 +11,7 @@ from pipeline.ops.demo.streams import streams
 from pipeline.ops.explain.document import explanation
 from pipeline.ops.explain.rows import EDGE
 from pipeline.ops.explain.table import render
-from tests.chunk import USAGE, Document, chat, encoded, error, image, marker, speech, usage
+from pipeline.testing.chunk import USAGE, Document, chat, encoded, error, image, marker, speech, usage
 from tests.unit.ops.explain.telling import gather, of, placed, told
 
 ESCAPE = "\x1b[31m"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chunk import USAGE, chat, chunk, encoded, error, image, marker, moment, usage
+from pipeline.testing.chunk import USAGE, chat, chunk, encoded, error, image, marker, moment, usage
 from tests.unit.ops.explain.telling import marked, number, of, outcomes, placed, row, told
 
 

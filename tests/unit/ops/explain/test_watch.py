@@ -7,7 +7,7 @@ import json
 from pipeline.core.policy import Policy
 from pipeline.core.rows import SourceRecord
 from pipeline.ops.explain.watch import Moment, Watch
-from tests.chunk import Document, chat, encoded, error, marker, usage
+from pipeline.testing.chunk import Document, chat, encoded, error, marker, usage
 from tests.ledger import NUMBER, START, TOPIC, Ledger
 
 DUPLICATE = "duplicate"

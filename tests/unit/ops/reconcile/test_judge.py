@@ -20,8 +20,8 @@ from pipeline.ops.reconcile.finding import Cause, Kind, State
 from pipeline.ops.reconcile.judge import Scope, Verdict, judge
 from pipeline.ops.reconcile.price import Prices
 from pipeline.ops.reconcile.tally import Tally
+from pipeline.testing.chunk import HOUR, USAGE, Document, chat, encoded, marker, usage
 from schemas.record import NOT_CANONICAL
-from tests.chunk import HOUR, USAGE, Document, chat, encoded, marker, usage
 from tests.ledger import NUMBER, START, TOPIC, Ledger
 
 SCOPE = Scope("main", TOPIC, "records", NUMBER, 0, 100)

@@ -12,7 +12,7 @@ from pipeline.core.valuation import Valuation
 from pipeline.ops.reconcile.price import DIFFERENT, EQUAL, NONE, UNCHECKED, Check, Prices
 from pipeline.pricing.overlay_file import read
 from pipeline.pricing.pricer import PriceList
-from tests.chunk import Document, chat, event, marker, usage
+from pipeline.testing.chunk import Document, chat, event, marker, usage
 from tests.ledger import fold
 
 OVERLAY = """

@@ -11,7 +11,7 @@ from pipeline.ops.reconcile import store as stores
 from pipeline.ops.reconcile.chunk import read
 from pipeline.ops.reconcile.store import Row, Store
 from pipeline.ops.reconcile.tally import Tally
-from tests.chunk import chat, encoded
+from pipeline.testing.chunk import chat, encoded
 
 
 def take(store: Store, request_id: str, offset: int, partition: int = 0) -> None:

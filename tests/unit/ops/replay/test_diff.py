@@ -17,8 +17,8 @@ from pipeline.ops.replay.note import RECORDS
 from pipeline.ops.replay.order import Order, Share
 from pipeline.ops.replay.passage import Passage
 from pipeline.settings import Settings
+from pipeline.testing.chunk import SENT, Document, chat, encoded
 from pipeline.topics.selection import Selection
-from tests.chunk import SENT, Document, chat, encoded
 
 START = int(SENT.timestamp() * 1_000)
 BUDGET = memory()

@@ -15,8 +15,8 @@ from pipeline.ops.replay.diff import Difference
 from pipeline.ops.replay.flow import Replayed
 from pipeline.ops.replay.order import Order, Share
 from pipeline.settings import Settings
+from pipeline.testing.chunk import USAGE, Document, chat
 from pipeline.topics.selection import Selection
-from tests.chunk import USAGE, Document, chat
 from tests.ledger import fold
 
 

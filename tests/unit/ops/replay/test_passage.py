@@ -25,8 +25,8 @@ from pipeline.ops.replay.note import LEFT, RECORDS
 from pipeline.ops.replay.order import Order, Share, shortest_look_back
 from pipeline.ops.replay.passage import Passage
 from pipeline.settings import Settings
+from pipeline.testing.chunk import SENT, chat, encoded, marker, usage
 from pipeline.topics.selection import Selection
-from tests.chunk import SENT, chat, encoded, marker, usage
 
 START = int(SENT.timestamp() * 1_000)
 SETTINGS = Settings(

@@ -14,7 +14,7 @@ from pipeline.core.cost import Price
 from pipeline.core.policy import Policy
 from pipeline.core.valuation import Call, Valuation
 from pipeline.ops.replay.verdict import ALTERED, Kind, compared, verdict
-from tests.chunk import Document, chat, error
+from pipeline.testing.chunk import Document, chat, error
 from tests.ledger import fold
 
 

@@ -12,7 +12,7 @@ from pipeline.core.policy import Policy
 from pipeline.ops.reprice.basis import ATTEMPTS, LEFT_OUT, OVERRIDDEN, QUARANTINED
 from pipeline.ops.reprice.revaluation import Dated, Outcome, Verdict, kind_of, verdict_on
 from pipeline.pricing.overlay_file import read
-from tests.chunk import USAGE, Document, chat, chunk, error, event, image, speech, text, transcript
+from pipeline.testing.chunk import USAGE, Document, chat, chunk, error, event, image, speech, text, transcript
 from tests.ledger import fold
 from tests.unit.ops.reprice.lists import Touchy, money, under
 from tests.unit.pricing.calls import price_list
