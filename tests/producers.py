@@ -1,7 +1,7 @@
 """The producers of schemas/producers, built once per state of their sources, outside of the repository.
 
-What their toolchains fetch goes to the user's cache beside the broker's jars, by locked versions. Where a toolchain is not
-there, or its packages are neither in the cache nor to be had, the test that asks is skipped and says so.
+What their toolchains fetch goes to the user's cache beside the broker's jars, by locked versions. Where a toolchain is
+not there, or its packages are neither in the cache nor to be had, the test that asks is skipped and says so.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def _typescript() -> Program:
     version = _version("typescript", "node", "--version", at_least=(20,))
 
     def build(place: Path) -> None:
-        environment = {"npm_config_cache": str(cache_dir() / "producers" / "npm"), "npm_config_update_notifier": "false"}
+        environment = {
+            "npm_config_cache": str(cache_dir() / "producers" / "npm"),
+            "npm_config_update_notifier": "false",
+        }
         patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]
         _fetch("typescript", ["npm", "ci", "--ignore-scripts", "--prefer-offline", *patience], place, environment)
         _make([str(place / "node_modules" / ".bin" / "tsc")], place, environment)

@@ -9,18 +9,19 @@ import os
 import re
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
+from pipeline.core.policy import Policy
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.produce import produce
 from pipeline.settings import Settings, client
@@ -39,7 +40,12 @@ SECONDS: Final = 120
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
 OPENING: Final = ("stream_type", "provider", "model", "labels", "start_timestamp", "raw_request")
 """What a producer keeps from a request's first line."""
-LABELS: Final = (None, {}, {"team": "search", "größe": "日本 <&>"}, {f"{n:064}": "x" * 256 for n in range(32)})
+LABELS: Final[tuple[dict[str, str] | None, ...]] = (
+    None,
+    {},
+    {"team": "search", "größe": "日本 <&>"},
+    {f"{n:064}": "x" * 256 for n in range(32)},
+)
 TEXTS: Final = ("Hel", "lo <b>&\"'</b>", "\u2028\u2029\x85\t", "\ud83e", "\udd8a", "日本語 🦊", "")
 """Among them: what JSON writers escape, what line readers take for a line end, and halves of a character."""
 
@@ -149,10 +155,10 @@ def examples() -> list[list[Document]]:
     return [chunks for chunks in found if any(chunk.get("is_final") for chunk in chunks)]
 
 
-def records(seen: Sequence[Seen], settings: Settings) -> dict[str, Document]:
-    """What the fold makes of a topic; nothing is refused."""
+def records(seen: Sequence[Seen]) -> dict[str, Document]:
+    """What the fold of one ledger makes of a topic; nothing is refused."""
     values = [each.value or b"" for each in sorted(seen, key=lambda each: (each.partition, each.offset))]
-    results = list(fold_lines(values, settings.policy()))
+    results = list(fold_lines(values, Policy()))
     assert [result for result in results if not isinstance(result, bytes)] == []
     found = [json.loads(result) for result in results if isinstance(result, bytes)]
     by_request = {record["request_id"]: {**record, "source": None} for record in found}
@@ -174,7 +180,7 @@ def ours(kafka: str, requests: list[list[Document]], tmp_path_factory: pytest.Te
     asyncio.run(produce(cast("BufferedIOBase", io.BytesIO(b"\n".join(lines))), settings))
     seen = asyncio.run(committed(settings, settings.chunk_topic, at_least=len(lines)))
     assert all(each.partition == partition_of(each.key or b"", COUNT) for each in seen)
-    return records(seen, settings)
+    return records(seen)
 
 
 def test_the_clients_partitioner_keeps_the_vectors(built: Program) -> None:
@@ -189,17 +195,19 @@ def test_the_clients_partitioner_keeps_the_vectors(built: Program) -> None:
 def test_keys_and_records_are_those_of_our_own_producer(
     language: Language, requests: list[list[Document]], ours: dict[str, Document]
 ) -> None:
-    """Whole chunks pass as they are, bare ones are filled in; one bad line and one stream without an end harm nobody."""
+    """Whole chunks pass as they are, bare ones are filled in; bad lines and a stream without an end harm nobody."""
     cut = bare([*written(1, "cut")[:2]])
     lines = interleaved([*map(bare, requests), cut, *examples()])
     code, summary, complaints = language.publish([*lines, b'{"request_id": "no type"}', b"no JSON"])
     seen = language.arrived(len(lines) + 1)
-    made = records(seen, language.settings)
+    made = records(seen)
     last = made.pop("cut")
 
     assert (code, summary["delivered"], summary["failed"]) == (1, len(lines) + 1, 0), complaints
     assert (summary["requests"], summary["refused"], summary["cancelled"]) == (len(made) + 1, 2, 1)
-    assert re.findall(r"line (\d+): (\w+)", complaints) == [(str(len(lines) + n), w) for n, w in ((1, "stream_type"), (2, "no"))]
+    assert re.findall(r"line (\d+): (\w+)", complaints) == [
+        (str(len(lines) + n), w) for n, w in ((1, "stream_type"), (2, "no"))
+    ]
     assert [each for each in seen if each.partition != partition_of(each.key or b"", COUNT)] == []
     assert made == ours
     assert (last["status"], last["closed_by"], last["complete"]) == ("incomplete", "error", True)
@@ -207,7 +215,7 @@ def test_keys_and_records_are_those_of_our_own_producer(
 
 
 def test_a_signal_ends_what_is_open(language: Language) -> None:
-    """A live pipe is published without waiting for its end; SIGTERM then tells the ledger what was delivered until it."""
+    """A live pipe is published without waiting for its end; on SIGTERM the record has what was delivered."""
     first, second, *_ = written(6, "live")
     with language.start() as running:
         assert running.stdin is not None
@@ -220,7 +228,7 @@ def test_a_signal_ends_what_is_open(language: Language) -> None:
         seen = language.arrived(3)
 
     end = json.loads(seen[-1].value or b"")
-    record = records(seen, language.settings)["live"]
+    record = records(seen)["live"]
     assert running.returncode == 128 + signal.SIGTERM
     assert (end["chunk_index"], end["is_final"], end["labels"]) == (2, True, first["labels"])
     assert (record["status"], record["error_details"]["error"]["type"]) == ("incomplete", "request_cancelled")
@@ -236,6 +244,14 @@ def test_a_topic_is_not_made_up(language: Language) -> None:
     assert b"create it: streamledger topics" in complaint
 
 
+def note(places: dict[bytes, int], _: object, message: Message) -> None:
+    """A delivered message's partition."""
+    key, partition = message.key(), message.partition()
+    assert isinstance(key, bytes)
+    assert partition is not None
+    places[key] = partition
+
+
 def test_librdkafka_needs_to_be_told(kafka: str, tmp_path: Path) -> None:
     """C, C++, .NET, PHP, Ruby, Rust and Confluent's clients: right with murmur2_random, wrong with their default."""
     settings = own_settings(kafka, "rd", tmp_path)
@@ -245,12 +261,7 @@ def test_librdkafka_needs_to_be_told(kafka: str, tmp_path: Path) -> None:
         places: dict[bytes, int] = {}
         producer = Producer({"bootstrap.servers": kafka, "partitioner": partitioner, "acks": "all"})
         for key in keys:
-            producer.produce(
-                settings.chunk_topic,
-                key=key,
-                value=b"{}",
-                on_delivery=lambda _, message, places=places: places.update({message.key(): message.partition()}),
-            )
+            producer.produce(settings.chunk_topic, key=key, value=b"{}", on_delivery=partial(note, places))
         assert producer.flush(SECONDS) == 0
         wrong[partitioner] = sum(places[key] != partition_of(key, COUNT) for key in keys)
 

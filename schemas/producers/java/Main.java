@@ -22,7 +22,7 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
  * the input ends or SIGTERM or SIGINT comes.
  *
  * <p>Exit codes: 0 all delivered, 1 lines were refused, 2 wrong use or no topic, 3 no Kafka or not all delivered, 143 and
- * 130 after a signal.
+ * 130 after a signal if all was delivered.
  */
 public final class Main {
     private static final Duration PATIENCE = Duration.ofSeconds(60); // a pipe may wait; a gateway may not
@@ -54,8 +54,8 @@ public final class Main {
             System.exit(3);
             return;
         }
-        // On a signal the JVM runs this beside the reader, and ends with 128 + its number.
-        Runtime.getRuntime().addShutdownHook(new Thread(streams::end));
+        // On a signal the JVM runs this beside the reader, and ends with 128 + its number unless something is amiss.
+        Runtime.getRuntime().addShutdownHook(new Thread(streams::stop));
         streams.follow(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
         System.exit(streams.end());
     }
@@ -106,11 +106,19 @@ public final class Main {
             System.out.printf(
                     "{\"requests\": %d, \"delivered\": %d, \"failed\": %d, \"refused\": %d, \"cancelled\": %d}%n",
                     requests, publisher.delivered(), publisher.failed(), refused, cancelled);
+            System.out.flush();
             if (publisher.failed() > 0) {
                 System.err.printf("%d chunks were not delivered: %s%n", publisher.failed(), publisher.cause());
             }
         }
         return publisher.failed() > 0 ? 3 : refused > 0 ? 1 : 0;
+    }
+
+    private void stop() {
+        int code = end();
+        if (code != 0) {
+            Runtime.getRuntime().halt(code);
+        }
     }
 
     private static ObjectNode parsed(String line) {

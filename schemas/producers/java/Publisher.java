@@ -78,6 +78,9 @@ public final class Publisher implements AutoCloseable {
         settings.put("buffer.memory", 64L << 20);
         settings.put("max.request.size", (16 << 20) + (64 << 10)); // the topic's limit; what is oversize the worker decides
         settings.put("max.block.ms", patience.toMillis());
+        // By default the client forgets all partitions when no broker answers, and each chunk then waits max.block.ms and
+        // fails, instead of going into the buffer.
+        settings.put("metadata.recovery.strategy", "none");
         settings.put("delivery.timeout.ms", 120_000); // covers the election of a new leader
         producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
         learn(Duration.ofSeconds(10));
