@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -11,9 +12,10 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BufferedIOBase
 from functools import partial
+from io import BufferedIOBase
 from itertools import groupby
 from pathlib import Path
 from typing import Final, cast
@@ -22,6 +24,7 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from pipeline.core.policy import Policy
+from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.produce import produce
 from pipeline.settings import Settings, client
@@ -218,10 +221,7 @@ def test_a_signal_ends_what_is_open(language: Language) -> None:
     """A live pipe is published without waiting for its end; on SIGTERM the record has what was delivered."""
     first, second, *_ = written(6, "live")
     with language.start() as running:
-        assert running.stdin is not None
-        for line in bare([first, second]):
-            running.stdin.write(make.encoded(line) + b"\n")
-            running.stdin.flush()
+        say(running, b"".join(make.encoded(line) + b"\n" for line in bare([first, second])))
         language.arrived(2)
         running.send_signal(signal.SIGTERM)
         running.wait(SECONDS)
@@ -242,6 +242,57 @@ def test_a_topic_is_not_made_up(language: Language) -> None:
 
     assert running.returncode == 2
     assert b"create it: streamledger topics" in complaint
+
+
+def test_nothing_is_lost_while_kafka_is_away(
+    requests: list[list[Document]], ours: dict[str, Document], tmp_path: Path
+) -> None:
+    """Without a broker the streams go on at once, into memory; what Kafka has in the end is the same."""
+    lines = b"\n".join(interleaved([*map(bare, requests), *examples()])) + b"\n"
+    programs = [made for made in map(if_possible, LANGUAGES) if made is not None]
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
+        cluster = stack.enter_context(Cluster(tmp_path / "kafka"))
+        kafka = cluster.bootstrap_servers
+        languages = [Language(each, own_settings(kafka, each.name, tmp_path)) for each in programs]
+        running = [stack.enter_context(ended(language.start())) for language in languages]
+        for language, each in zip(languages, running, strict=True):
+            say(each, make.encoded(written(6, "before")[0]) + b"\n")
+            language.arrived(1)
+        cluster.kill()
+        for taken in [pool.submit(say, each, lines) for each in running]:
+            taken.result(timeout=SECONDS / 4)
+        cluster.start()
+        for language, each in zip(languages, running, strict=True):
+            out, complaints = each.communicate(timeout=SECONDS)
+            assert (each.returncode, json.loads(out)["failed"]) == (0, 0), (language.program.name, complaints)
+            made = records(language.arrived(json.loads(out)["delivered"]))
+            assert made.pop("before")["status"] == "incomplete"
+            assert made == ours, language.program.name
+
+
+def if_possible(name: str) -> Program | None:
+    """The producer of a language, None where it can't be built here."""
+    try:
+        return program(name)
+    except pytest.skip.Exception:
+        return None
+
+
+def say(running: subprocess.Popen[bytes], lines: bytes) -> None:
+    """Lines to a program that goes on."""
+    assert running.stdin is not None
+    running.stdin.write(lines)
+    running.stdin.flush()
+
+
+@contextlib.contextmanager
+def ended(running: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that is gone after the block, whatever happens."""
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def note(places: dict[bytes, int], _: object, message: Message) -> None:

@@ -69,6 +69,7 @@ export class Publisher {
   cause: unknown = undefined;
   private queue: Message[] = [];
   private used = 0;
+  private pending = 0; // accepted, fate unknown
   private waiting: (() => void)[] = [];
   private sending: Promise<void> | undefined;
 
@@ -103,18 +104,13 @@ export class Publisher {
     return new Request(this, { ...about, start_timestamp: about.start_timestamp ?? about.timestamp ?? now() });
   }
 
-  /** Wait until Kafka has every chunk, at most so many ms; throws with what it has not. */
+  /** Wait until Kafka has every chunk, at most so many ms; throws with how many it has not, which count as failed. */
   async close(ms: number): Promise<void> {
-    const late = timeout(ms);
-    await Promise.race([this.sending, late.passed]);
-    late.clear();
-    const lost = this.failed + this.queue.length;
-    const disconnected = this.producer.disconnect().catch(() => undefined);
-    const slow = timeout(1_000);
-    await Promise.race([disconnected, slow.passed]);
-    slow.clear();
-    if (this.sending !== undefined || lost > 0) {
-      throw new Error(`${Math.max(lost, 1)} chunks or more were not delivered: ${text(this.cause ?? "no time left")}`);
+    await within(ms, this.sending);
+    this.failed += this.pending;
+    await within(1_000, this.producer.disconnect().catch(() => undefined)); // it may wait for brokers that are gone
+    if (this.failed > 0) {
+      throw new Error(`${this.failed} chunks were not delivered: ${text(this.cause ?? "no time left")}`);
     }
   }
 
@@ -124,6 +120,7 @@ export class Publisher {
     if (message.value.length > MESSAGE_BYTES) throw new Refused("larger than the topic takes");
     while (this.used > 0 && this.used + size(message) > BUFFER_BYTES) await this.room(patience);
     this.used += size(message);
+    this.pending += 1;
     this.queue.push(message);
     this.sending ??= this.drain();
   }
@@ -140,6 +137,7 @@ export class Publisher {
         this.failed += messages.length;
         this.cause ??= error;
       }
+      this.pending -= messages.length;
       for (const message of messages) this.used -= size(message);
       for (const wake of this.waiting.splice(0)) wake();
     }
@@ -264,10 +262,10 @@ function size({ key, value }: Message): number {
   return (key?.length ?? 0) + (value?.length ?? 0) + CHUNK_BYTES;
 }
 
-function timeout(ms: number): { passed: Promise<void>; clear: () => void } {
-  let timer: NodeJS.Timeout;
-  const passed = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  return { passed, clear: () => clearTimeout(timer) };
+async function within(ms: number, work: Promise<void> | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }
 
 export function text(error: unknown): string {
