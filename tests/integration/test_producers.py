@@ -34,12 +34,15 @@ from tests import chunk as make
 from tests.chunk import CHAT, RESPONSES, Document
 from tests.integration.engine.harness import Seen, committed
 from tests.kafka import ledger_settings
-from tests.producers import PARTITIONS, Program, program
+from tests.producers import COLD_SECONDS, PARTITIONS, Program, program
 
 LANGUAGES: Final = ("go", "typescript", "java")
 COUNT: Final = 12
 """Partitions: no power of two, so that a hash taken with its sign, or unsigned, shows."""
 SECONDS: Final = 120
+pytestmark = pytest.mark.timeout(COLD_SECONDS)
+
+NOWHERE: Final = "127.0.0.1:1"
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
 OPENING: Final = ("stream_type", "provider", "model", "labels", "start_timestamp", "raw_request")
 """What a producer keeps from a request's first line."""
@@ -247,13 +250,17 @@ def test_a_topic_is_not_made_up(language: Language) -> None:
 def test_nothing_is_lost_while_kafka_is_away(
     requests: list[list[Document]], ours: dict[str, Document], tmp_path: Path
 ) -> None:
-    """Without a broker the streams go on at once, into memory; what Kafka has in the end is the same."""
+    """Without a broker the streams go on at once, into memory; what Kafka has in the end is the same.
+
+    A producer that finds none from the beginning says so.
+    """
     lines = b"\n".join(interleaved([*map(bare, requests), *examples()])) + b"\n"
     programs = [made for made in map(if_possible, LANGUAGES) if made is not None]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
         cluster = stack.enter_context(Cluster(tmp_path / "kafka"))
         kafka = cluster.bootstrap_servers
         languages = [Language(each, own_settings(kafka, each.name, tmp_path)) for each in programs]
+        nowhere = [stack.enter_context(ended(each.start(STREAMLEDGER_BOOTSTRAP_SERVERS=NOWHERE))) for each in languages]
         running = [stack.enter_context(ended(language.start())) for language in languages]
         for language, each in zip(languages, running, strict=True):
             say(each, make.encoded(written(6, "before")[0]) + b"\n")
@@ -268,6 +275,9 @@ def test_nothing_is_lost_while_kafka_is_away(
             made = records(language.arrived(json.loads(out)["delivered"]))
             assert made.pop("before")["status"] == "incomplete"
             assert made == ours, language.program.name
+        for each in nowhere:
+            _, complaints = each.communicate(timeout=SECONDS)
+            assert (each.returncode, complaints[:8]) == (3, b"no Kafka")
 
 
 def if_possible(name: str) -> Program | None:

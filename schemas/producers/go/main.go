@@ -30,7 +30,7 @@ import (
 )
 
 const (
-	connectSeconds = 10 * time.Second
+	connectSeconds = 5 * time.Second
 	flushSeconds   = 30 * time.Second
 	lineBytes      = 17 << 20 // a little over what the topic takes
 )

@@ -33,6 +33,7 @@ public final class Main {
     private int refused;
     private int cancelled;
     private boolean ended;
+    private volatile boolean stopping;
 
     private Main(Publisher publisher) {
         this.publisher = publisher;
@@ -63,7 +64,7 @@ public final class Main {
     /** Publishes line by line until the input ends. */
     private void follow(BufferedReader lines) throws IOException {
         int number = 0;
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        for (String line = lines.readLine(); line != null && !stopping; line = lines.readLine()) {
             number++;
             try {
                 if (!line.isBlank()) {
@@ -115,6 +116,7 @@ public final class Main {
     }
 
     private void stop() {
+        stopping = true; // a chunk that waits for room holds the lock; the next one must not get it again
         int code = end();
         if (code != 0) {
             Runtime.getRuntime().halt(code);

@@ -89,7 +89,7 @@ public final class Publisher implements AutoCloseable {
     /** Asks as an admin: a producer's own question would make the topic up where the broker allows it. */
     private static void exists(Map<String, Object> connection, String topic) {
         Map<String, Object> settings = new HashMap<>(connection);
-        settings.put("default.api.timeout.ms", 10_000);
+        settings.put("default.api.timeout.ms", 5_000);
         settings.put("request.timeout.ms", 5_000);
         try (Admin admin = Admin.create(settings)) {
             admin.describeTopics(List.of(topic)).allTopicNames().get(15, TimeUnit.SECONDS);

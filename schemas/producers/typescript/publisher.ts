@@ -5,6 +5,7 @@ const CHUNK_BYTES = 256; // what a chunk costs beside its key and value, at leas
 const MESSAGE_BYTES = 16 << 20; // what the topic takes in one message; what is oversize the worker decides
 const BATCH_BYTES = 1 << 20;
 const RETRY = { initialRetryTime: 100, maxRetryTime: 20_000, retries: 12 }; // about two minutes: a new leader's election
+const CONNECT_RETRY = { initialRetryTime: 200, retries: 4 }; // some five seconds: a broker that is just starting
 
 /**
  * kafkajs' default since 2.0, named here because everything depends on it: of a message with a key the murmur2 hash
@@ -80,15 +81,15 @@ export class Publisher {
 
   /** Connect and make sure of the topic: one that a broker makes up has the wrong clock and too few partitions. */
   static async connect(brokers: string[], topic: string, more: Partial<KafkaConfig> = {}): Promise<Publisher> {
-    const kafka = new Kafka({ clientId: "gateway", brokers, retry: RETRY, logLevel: logLevel.NOTHING, ...more });
-    const admin = kafka.admin({ retry: { initialRetryTime: 200, retries: 5 } });
+    const settings: KafkaConfig = { clientId: "gateway", brokers, logLevel: logLevel.NOTHING, ...more };
+    const admin = new Kafka({ ...settings, retry: CONNECT_RETRY }).admin();
     await admin.connect();
     try {
       if (!(await admin.listTopics()).includes(topic)) throw new NoTopic(topic);
     } finally {
       await admin.disconnect();
     }
-    const producer = kafka.producer({
+    const producer = new Kafka({ ...settings, retry: RETRY }).producer({
       idempotent: true, // with it kafkajs insists on acks=all
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
