@@ -36,12 +36,12 @@ from tests.integration.engine.harness import Seen, committed
 from tests.kafka import ledger_settings
 from tests.producers import COLD_SECONDS, PARTITIONS, Program, program
 
+pytestmark = pytest.mark.timeout(COLD_SECONDS)
+
 LANGUAGES: Final = ("go", "typescript", "java")
 COUNT: Final = 12
 """Partitions: no power of two, so that a hash taken with its sign, or unsigned, shows."""
 SECONDS: Final = 120
-pytestmark = pytest.mark.timeout(COLD_SECONDS)
-
 NOWHERE: Final = "127.0.0.1:1"
 EXAMPLES: Final = Path(__file__).parents[2] / "schemas" / "examples"
 OPENING: Final = ("stream_type", "provider", "model", "labels", "start_timestamp", "raw_request")
@@ -216,26 +216,7 @@ def test_keys_and_records_are_those_of_our_own_producer(
     ]
     assert [each for each in seen if each.partition != partition_of(each.key or b"", COUNT)] == []
     assert made == ours
-    assert (last["status"], last["closed_by"], last["complete"]) == ("incomplete", "error", True)
-    assert last["output_message"]["content"] == "".join(TEXTS[1:3])
-
-
-def test_a_signal_ends_what_is_open(language: Language) -> None:
-    """A live pipe is published without waiting for its end; on SIGTERM the record has what was delivered."""
-    first, second, *_ = written(6, "live")
-    with language.start() as running:
-        say(running, b"".join(make.encoded(line) + b"\n" for line in bare([first, second])))
-        language.arrived(2)
-        running.send_signal(signal.SIGTERM)
-        running.wait(SECONDS)
-        seen = language.arrived(3)
-
-    end = json.loads(seen[-1].value or b"")
-    record = records(seen)["live"]
-    assert running.returncode == 128 + signal.SIGTERM
-    assert (end["chunk_index"], end["is_final"], end["labels"]) == (2, True, first["labels"])
-    assert (record["status"], record["error_details"]["error"]["type"]) == ("incomplete", "request_cancelled")
-    assert (record["complete"], record["output_message"]["content"]) == (True, TEXTS[6] + TEXTS[0])
+    is_cancelled(last, "".join(TEXTS[1:3]), {})
 
 
 def test_a_topic_is_not_made_up(language: Language) -> None:
@@ -250,34 +231,44 @@ def test_a_topic_is_not_made_up(language: Language) -> None:
 def test_nothing_is_lost_while_kafka_is_away(
     requests: list[list[Document]], ours: dict[str, Document], tmp_path: Path
 ) -> None:
-    """Without a broker the streams go on at once, into memory; what Kafka has in the end is the same.
+    """Without a broker a live pipe is read on, into memory; then all arrives, and on SIGTERM what is open gets its end.
 
-    A producer that finds none from the beginning says so.
+    A producer that finds no broker from the beginning says so.
     """
-    lines = b"\n".join(interleaved([*map(bare, requests), *examples()])) + b"\n"
+    live = bare(written(6, "live")[:2])
+    lines = [make.encoded(each) for each in live], interleaved([*map(bare, requests), *examples()])
     programs = [made for made in map(if_possible, LANGUAGES) if made is not None]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
         cluster = stack.enter_context(Cluster(tmp_path / "kafka"))
-        kafka = cluster.bootstrap_servers
-        languages = [Language(each, own_settings(kafka, each.name, tmp_path)) for each in programs]
+        languages = [Language(each, own_settings(cluster.bootstrap_servers, each.name, tmp_path)) for each in programs]
         nowhere = [stack.enter_context(ended(each.start(STREAMLEDGER_BOOTSTRAP_SERVERS=NOWHERE))) for each in languages]
-        running = [stack.enter_context(ended(language.start())) for language in languages]
+        running = [stack.enter_context(ended(each.start())) for each in languages]
         for language, each in zip(languages, running, strict=True):
-            say(each, make.encoded(written(6, "before")[0]) + b"\n")
-            language.arrived(1)
+            say(each, lines[0])
+            language.arrived(len(live))
         cluster.kill()
-        for taken in [pool.submit(say, each, lines) for each in running]:
+        for taken in [pool.submit(say, each, lines[1]) for each in running]:
             taken.result(timeout=SECONDS / 4)
         cluster.start()
         for language, each in zip(languages, running, strict=True):
+            language.arrived(len(live) + len(lines[1]))
+            each.send_signal(signal.SIGTERM)
             out, complaints = each.communicate(timeout=SECONDS)
-            assert (each.returncode, json.loads(out)["failed"]) == (0, 0), (language.program.name, complaints)
-            made = records(language.arrived(json.loads(out)["delivered"]))
-            assert made.pop("before")["status"] == "incomplete"
+            assert (each.returncode, json.loads(out)["cancelled"]) == (128 + signal.SIGTERM, 1), complaints
+            made = records(language.arrived(len(live) + len(lines[1]) + 1))
+            is_cancelled(made.pop("live"), TEXTS[6] + TEXTS[0], live[0]["labels"])
             assert made == ours, language.program.name
         for each in nowhere:
             _, complaints = each.communicate(timeout=SECONDS)
             assert (each.returncode, complaints[:8]) == (3, b"no Kafka")
+
+
+def is_cancelled(record: Document, delivered: str, labels: dict[str, str]) -> None:
+    """The record of a stream that was broken off has what was delivered, whose it was, and no gap."""
+    assert (record["status"], record["closed_by"], record["complete"]) == ("incomplete", "error", True)
+    assert record["error_details"]["error"]["type"] == "request_cancelled"
+    assert record["output_message"]["content"] == delivered
+    assert record["labels"] == labels
 
 
 def if_possible(name: str) -> Program | None:
@@ -288,10 +279,10 @@ def if_possible(name: str) -> Program | None:
         return None
 
 
-def say(running: subprocess.Popen[bytes], lines: bytes) -> None:
+def say(running: subprocess.Popen[bytes], lines: Sequence[bytes]) -> None:
     """Lines to a program that goes on."""
     assert running.stdin is not None
-    running.stdin.write(lines)
+    running.stdin.write(b"\n".join(lines) + b"\n")
     running.stdin.flush()
 
 
