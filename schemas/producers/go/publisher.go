@@ -107,7 +107,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return err
 }
 
-// Delivered and Failed count chunks whose fate is known.
+// Delivered counts chunks that Kafka has.
 func (p *Publisher) Delivered() int64 { return p.delivered.Load() }
 
 // Failed counts chunks that Kafka did not take.
