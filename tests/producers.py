@@ -176,8 +176,8 @@ def _fetch(name: str, command: list[str], place: Path, environment: Mapping[str,
     except subprocess.CalledProcessError as error:
         if _LOCK_IS_WRONG.search(error.stderr):
             raise AssertionError(error.stderr) from error
-        last = (error.stderr.strip() or "no reason given").splitlines()[-1][:200]
-        pytest.skip(f"{name}: its packages are not in the cache and could not be fetched: {last}")
+        reason = (error.stderr.strip() or "no reason given").splitlines()[0][:200]
+        pytest.skip(f"{name}: its packages are not in the cache and could not be fetched: {reason}")
 
 
 def _make(command: list[str], place: Path, environment: Mapping[str, str]) -> None:
