@@ -238,7 +238,7 @@ def test_nothing_is_lost_while_kafka_is_away(
     live = bare(written(6, "live")[:2])
     lines = [make.encoded(each) for each in live], interleaved([*map(bare, requests), *examples()])
     programs = [made for made in map(if_possible, LANGUAGES) if made is not None]
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:  # programs end before what writes to them
         cluster = stack.enter_context(Cluster(tmp_path / "kafka"))
         languages = [Language(each, own_settings(cluster.bootstrap_servers, each.name, tmp_path)) for each in programs]
         nowhere = [stack.enter_context(ended(each.start(STREAMLEDGER_BOOTSTRAP_SERVERS=NOWHERE))) for each in languages]
