@@ -1,11 +1,21 @@
-import { CompressionTypes, Kafka, logLevel, Partitioners, type KafkaConfig, type Message, type Producer } from "kafkajs";
+import {
+  CompressionTypes,
+  Kafka,
+  KafkaJSProtocolError,
+  logLevel,
+  Partitioners,
+  type KafkaConfig,
+  type Message,
+  type Producer,
+} from "kafkajs";
 
 const BUFFER_BYTES = 64 << 20; // accepted and not yet acknowledged; past it publish() waits for room
 const CHUNK_BYTES = 256; // what a chunk costs beside its key and value, at least
 const MESSAGE_BYTES = 16 << 20; // what the topic takes in one message; what is oversize the worker decides
 const BATCH_BYTES = 1 << 20;
-const RETRY = { initialRetryTime: 100, maxRetryTime: 20_000, retries: 12 }; // about two minutes: a new leader's election
-const CONNECT_RETRY = { initialRetryTime: 200, retries: 4 }; // some five seconds: a broker that is just starting
+const DELIVERY_MS = 120_000; // tries of one batch: covers the election of a new leader
+const PAUSE_MS = 250;
+const RETRY = { initialRetryTime: 200, maxRetryTime: 1_000, retries: 4 }; // some seconds: a broker that is just starting
 
 /**
  * kafkajs' default since 2.0, named here because everything depends on it: of a message with a key the murmur2 hash
@@ -81,15 +91,15 @@ export class Publisher {
 
   /** Connect and make sure of the topic: one that a broker makes up has the wrong clock and too few partitions. */
   static async connect(brokers: string[], topic: string, more: Partial<KafkaConfig> = {}): Promise<Publisher> {
-    const settings: KafkaConfig = { clientId: "gateway", brokers, logLevel: logLevel.NOTHING, ...more };
-    const admin = new Kafka({ ...settings, retry: CONNECT_RETRY }).admin();
+    const kafka = new Kafka({ clientId: "gateway", brokers, retry: RETRY, logLevel: logLevel.NOTHING, ...more });
+    const admin = kafka.admin();
     await admin.connect();
     try {
       if (!(await admin.listTopics()).includes(topic)) throw new NoTopic(topic);
     } finally {
       await admin.disconnect();
     }
-    const producer = new Kafka({ ...settings, retry: RETRY }).producer({
+    const producer = kafka.producer({
       idempotent: true, // with it kafkajs insists on acks=all
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
@@ -132,7 +142,7 @@ export class Publisher {
     while (this.queue.length > 0) {
       const messages = this.batch();
       try {
-        await this.producer.send({ topic: this.topic, acks: -1, compression: CompressionTypes.GZIP, messages });
+        await this.deliver(messages);
         this.delivered += messages.length;
       } catch (error) {
         this.failed += messages.length;
@@ -143,6 +153,19 @@ export class Publisher {
       for (const wake of this.waiting.splice(0)) wake();
     }
     this.sending = undefined;
+  }
+
+  /** Kafkajs' own retries grow apart, and some failures end them: ours go on at one pace. Repeats do no harm. */
+  private async deliver(messages: Message[]): Promise<void> {
+    for (const end = Date.now() + DELIVERY_MS; ; ) {
+      try {
+        await this.producer.send({ topic: this.topic, acks: -1, compression: CompressionTypes.GZIP, messages });
+        return;
+      } catch (error) {
+        if (Date.now() > end || (error instanceof KafkaJSProtocolError && !error.retriable)) throw error;
+        await within(PAUSE_MS, new Promise(() => undefined));
+      }
+    }
   }
 
   private batch(): Message[] {
@@ -263,7 +286,7 @@ function size({ key, value }: Message): number {
   return (key?.length ?? 0) + (value?.length ?? 0) + CHUNK_BYTES;
 }
 
-async function within(ms: number, work: Promise<void> | undefined): Promise<void> {
+async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([work, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
   clearTimeout(timer);
