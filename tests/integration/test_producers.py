@@ -28,12 +28,12 @@ from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.produce import produce
 from pipeline.settings import Settings, client
+from pipeline.testing.chunk import CHAT, RESPONSES, Document
+from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.partitioner import partition_of
 from tests import chunk as make
-from tests.chunk import CHAT, RESPONSES, Document
 from tests.integration.engine.harness import Seen, committed
-from tests.kafka import ledger_settings
 from tests.producers import COLD_SECONDS, PARTITIONS, Program, program
 
 pytestmark = pytest.mark.timeout(COLD_SECONDS)
