@@ -28,11 +28,11 @@ from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import fold_lines
 from pipeline.ops.produce import produce
 from pipeline.settings import Settings, client
+from pipeline.testing import chunk as make
 from pipeline.testing.chunk import CHAT, RESPONSES, Document
 from pipeline.testing.ledger import ledger_settings
 from pipeline.topics.admin import create, definitions
 from pipeline.topics.partitioner import partition_of
-from tests import chunk as make
 from tests.integration.engine.harness import Seen, committed
 from tests.producers import COLD_SECONDS, PARTITIONS, Program, program
 
