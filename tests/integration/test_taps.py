@@ -36,7 +36,7 @@ SAID: Final = (
 """Fields of a record that must not depend on when, and by whom, its chunks were published."""
 
 SECONDS: Final = 90.0
-MANY: Final = 1000
+MANY: Final = 300
 BUDGET: Final = 0.05
 """Longest that a caller may wait for the publisher, in seconds."""
 

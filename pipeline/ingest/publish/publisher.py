@@ -12,6 +12,7 @@ from typing import Final, Self, Unpack
 from pipeline.ingest.publish.engine import Engine
 from pipeline.ingest.publish.opening import RequestArguments
 from pipeline.ingest.publish.policy import Policy
+from pipeline.ingest.publish.relay import Relay
 from pipeline.ingest.publish.request import AsyncRequest, Request
 from pipeline.ingest.publish.stats import Stats
 from pipeline.settings import Settings, load
@@ -36,6 +37,10 @@ class _Face:
             UsageError: a setting is wrong.
         """
         self._engine = Engine(load().settings if settings is None else settings, policy)
+
+    def relay(self, **arguments: Unpack[RequestArguments]) -> Relay:
+        """Open a request for a tap, which hands over what it sees; arguments and errors as of `request`."""
+        return Relay(self._engine, self._engine.relay(arguments))
 
     def stats(self) -> Stats:
         """Counts since the beginning, and the state now."""
