@@ -14,10 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Final
 
 from pipeline.ingest.publish.item import Item
-from pipeline.ingest.publish.pen import Deferred, Entry, size
+from pipeline.ingest.publish.pen import OVERHEAD, Deferred, Entry, size
 from pipeline.ingest.publish.policy import Policy
 
 OVER: Final = 2
@@ -81,19 +82,24 @@ class Outbox:
 
     def offer(self, item: Entry, times: int = 1) -> bool:
         """Take a chunk if the bounds, so many times, leave room; never waits."""
-        lock = self._lock
-        if lock.holder == threading.get_ident():  # garbage collection inside the lock ended a request
+        guard, thread = self._lock, get_ident()
+        if guard.holder == thread:  # garbage collection inside the lock ended a request
             self._inside.append(item)
             return True
-        with lock:  # all in place: this is what every chunk of every stream pays
-            policy = self._policy
+        policy = self._policy
+        guard.lock.acquire()  # all in place: this is what every chunk of every stream pays
+        try:
+            guard.holder = thread
             if self.size >= times * policy.buffer_bytes or self.held >= times * policy.buffer_chunks:
                 return False
             self._entries.append(item)
             self.held += 1
-            self.size += size(item)
+            self.size += item.weight + OVERHEAD if type(item) is Deferred else size(item)
             self.accepted += 1
             asleep, self._asleep = self._asleep, False
+        finally:
+            guard.holder = 0
+            guard.lock.release()
         if asleep:
             self._wake()
         return True
@@ -207,20 +213,25 @@ class Outbox:
 
 
 class _Guard:
-    """A lock that knows whether the running thread has it."""
+    """A lock that knows whether the running thread has it.
+
+    Attributes:
+        lock: The lock.
+        holder: Number of the thread that has it; 0 is none.
+    """
 
     def __init__(self) -> None:
         """Begin open."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.holder = 0
 
     def __enter__(self) -> None:
-        self._lock.acquire()
-        self.holder = threading.get_ident()
+        self.lock.acquire()
+        self.holder = get_ident()
 
     def __exit__(self, *_: object) -> None:
         self.holder = 0
-        self._lock.release()
+        self.lock.release()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, room: asyncio.Future[None]) -> None:
