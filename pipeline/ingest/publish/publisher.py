@@ -51,8 +51,8 @@ class Publisher(_Face):
     """Publishes chunks from threads. One for a process; usable from all its threads, and in children that it forks.
 
     A chunk that was accepted is in memory until Kafka or the spool has it. A process that is killed (SIGKILL) loses
-    what is in memory: some milliseconds of chunks while Kafka answers, up to Policy.patience when it stops answering,
-    then some milliseconds again. `flush` says when nothing is in memory only.
+    what is in memory: some hundredths of a second of chunks while Kafka answers, up to Policy.patience when it stops
+    answering, then some hundredths of a second again. `flush` says when nothing is in memory only.
     """
 
     def request(self, **arguments: Unpack[RequestArguments]) -> Request:
