@@ -100,8 +100,7 @@ class Pen:
             _log.error("tap given up, its stream goes on", request_id=self.request_id, **failure(error))
         if entry.cut is not None:
             self.skip_by = nothing  # the tap's, which refers to this pen
-            if not flow.closed:
-                self._made.append(flow.error(cancelled(entry.cut), final=True))
+            self.error(cancelled(entry.cut))
         made, self._made = self._made, []
         return made
 
@@ -116,8 +115,11 @@ class Pen:
 
     def error(self, error: Failure, *, final: bool = True) -> None:
         """As Request.error."""
-        if not self._flow.closed:
-            self._made.append(self._flow.error(error, final=final))
+        try:
+            if not self._flow.closed:
+                self._made.append(self._flow.error(error, final=final))
+        except UsageError as unsaid:
+            self._refuse(unsaid, self.request_id)
 
     def close(self) -> None:
         """As Request.close."""

@@ -5,10 +5,10 @@ Owns the way of what a tap saw into the buffer, which is all that a tap costs it
 
 from __future__ import annotations
 
-from time import time_ns
 from typing import Any, Final
 
 from pipeline.errors import UsageError
+from pipeline.ingest.publish import clock
 from pipeline.ingest.publish.engine import Engine
 from pipeline.ingest.publish.pen import Ask, Deferred, Pen
 
@@ -38,7 +38,7 @@ class Relay:
         engine, pen = self._engine, self.pen
         if pen.missed or engine.closed or self._generation != engine.generation:
             return False
-        return engine.outbox.offer(Deferred(pen, ask, what, time_ns() // 1000, weight))
+        return engine.outbox.offer(Deferred(pen, ask, what, clock.now(), weight))
 
     def press(self, ask: Ask, what: Any, weight: int, *, last: bool = False) -> None:
         """Hand it over, waiting for room as long as the budget allows; what finds none is reported, and a gap."""
@@ -62,4 +62,4 @@ class Relay:
         if last:
             pen.closed = True
             engine.done(pen)
-        return Deferred(pen, ask, what, time_ns() // 1000, weight, missed, UNENDED if last else None)
+        return Deferred(pen, ask, what, clock.now(), weight, missed, UNENDED if last else None)

@@ -36,11 +36,11 @@ _BIG = 1 << 30
 class Desk:
     """An engine whose sender is the test."""
 
-    def __init__(self, folder: Path, **policy: Any) -> None:
+    def __init__(self, folder: Path, max_chunk_bytes: int = 8 << 20, **policy: Any) -> None:
         """Begin; no thread runs."""
         self.reports: list[Report] = []
         rules = Policy(spool=folder, on_report=self.reports.append, **policy)
-        self.engine = Engine(Settings(), rules)
+        self.engine = Engine(Settings(max_chunk_bytes=max_chunk_bytes), rules)
         self.engine.start = lambda: None  # type: ignore[method-assign]
         self.outbox = self.engine.outbox
         self.stock = Stock(Settings(), rules, self.outbox, Reporter(self.reports.append))
@@ -158,6 +158,18 @@ def test_a_translation_that_fails_ends_its_own_request_alone(desk: Desk, caplog:
     assert [chunk["request_id"] for chunk in chunks] == ["good", "bad", "good"]
     assert chunks[1]["error"]["error"]["type"] == "request_cancelled"
     assert caplog.text.count("tap given up") == 1
+
+
+def test_a_request_whose_every_chunk_is_too_large_is_reported_and_holds_up_nobody(tmp_path: Path) -> None:
+    """Labels that leave no room even for its end: others behind it come through."""
+    desk = Desk(tmp_path, max_chunk_bytes=600)
+    bad, good = desk.relay(request_id="bad", labels={f"{n}": "x" * 250 for n in range(9)}), desk.relay()
+    bad.hand(times(bad, "a"), 1, 0)
+    end(bad, ValueError("broke"))
+    good.hand(times(good, "b"), 1, 0)
+    end(good)
+    assert [chunk["request_id"] for chunk in desk.taken()] == ["r", "r"]
+    assert {(report.kind, report.request_id) for report in desk.reports} == {("refused", "bad")}
 
 
 def test_one_that_is_forgotten_while_its_frames_wait_ends_behind_them(desk: Desk) -> None:
