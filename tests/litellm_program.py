@@ -32,7 +32,8 @@ def told(notes: Notes, *, same: bool) -> dict[str, Any]:
     """What a case says."""
     opened = {name: value for name, value in notes.opened.items() if name != "start_timestamp"}
     started = "start_timestamp" in notes.opened
-    return {**vars(notes), "opened": opened, "started": started, "errors": notes.kinds, "same": same}
+    said = {name: value for name, value in vars(notes).items() if name != "skip_by"}
+    return {**said, "opened": opened, "started": started, "errors": notes.kinds, "same": same}
 
 
 def asked(server: Server, model: str, way: str = "plain") -> dict[str, Any]:

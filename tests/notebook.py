@@ -17,6 +17,7 @@ class Notes:
     """
 
     request_id = "r"
+    skip_by: Any = None
 
     def __init__(self, opened: dict[str, Any], broken: type[Exception] | None = None) -> None:
         """Begin; every chunk raises `broken`."""
@@ -55,6 +56,34 @@ class Notes:
     def close(self) -> None:
         """Write down the end."""
         self.calls.append("close")
+
+    def skip(self, count: int) -> None:
+        """Write down that so many were left out."""
+        self.calls.append(f"skip {count}")
+
+
+class Relayed:
+    """A request that does what is handed over at once, so that a test sees it where it happens."""
+
+    def __init__(self, notes: Notes) -> None:
+        """Of these."""
+        self.pen = notes
+
+    def hand(self, ask: Any, what: Any, weight: int) -> bool:
+        """Do it; its weight is that of its bytes."""
+        assert weight >= len(what if isinstance(what, bytes) else ())
+        for call in ask(what):
+            call()
+        return True
+
+    def press(self, ask: Any, what: Any, weight: int, *, last: bool = False) -> None:
+        """Do it."""
+        assert last or isinstance(what, bytes)
+        self.hand(ask, what, weight)
+
+    async def press_async(self, ask: Any, what: Any, weight: int, *, last: bool = False) -> None:
+        """Do it."""
+        self.press(ask, what, weight, last=last)
 
 
 class AsyncNotes:
@@ -100,6 +129,11 @@ class Notebook:
         """Open a request."""
         self.notes.append(Notes(arguments, self._broken))
         return self.notes[-1]
+
+    def relay(self, **arguments: Any) -> Relayed:
+        """Open a request of a tap."""
+        self.notes.append(Notes(arguments, self._broken))
+        return Relayed(self.notes[-1])
 
 
 class AsyncNotebook(Notebook):

@@ -36,7 +36,7 @@ SAID: Final = (
 """Fields of a record that must not depend on when, and by whom, its chunks were published."""
 
 SECONDS: Final = 90.0
-MANY: Final = 1000
+MANY: Final = 300
 BUDGET: Final = 0.05
 """Longest that a caller may wait for the publisher, in seconds."""
 
@@ -188,14 +188,14 @@ class Outage:
         os.kill(self._pid, signal.SIGCONT)
 
 
-def test_a_thousand_streams_while_kafka_stands_still(server: Server, tmp_path: Path) -> None:
-    """1,000 tapped streams lose nothing while Kafka answers nobody, and no caller waits beyond the budget."""
+def test_many_streams_while_kafka_stands_still(server: Server, tmp_path: Path) -> None:
+    """Hundreds of tapped streams lose nothing while Kafka answers nobody, and no caller waits beyond the budget."""
     with Cluster(tmp_path / "kafka") as cluster:
         settings = ledger_settings(cluster.bootstrap_servers, "outage", tmp_path / "data")
         asyncio.run(create(client(settings), definitions(settings)))
         outage = Outage(cluster)
         try:
-            waited = asyncio.run(thousand(server, settings, outage))
+            waited = asyncio.run(many(server, settings, outage))
         finally:
             outage.end()
         records = published(settings, json.loads)  # so many take long to be held to the schema
@@ -206,8 +206,8 @@ def test_a_thousand_streams_while_kafka_stands_still(server: Server, tmp_path: P
     assert waited <= BUDGET + GRACE
 
 
-async def thousand(server: Server, settings: Settings, outage: Outage, seconds: float = 0.0) -> float:
-    """Read 1,000 streams, their second half while Kafka is halted for so long, or until all is on disk.
+async def many(server: Server, settings: Settings, outage: Outage, seconds: float = 0.0) -> float:
+    """Read all streams, their second half while Kafka is halted for so long, or until all is on disk.
 
     Returns:
         The longest that a caller waited for the publisher, in seconds.

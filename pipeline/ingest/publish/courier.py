@@ -18,7 +18,7 @@ from pipeline.ingest.publish.outbox import Outbox
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.reporter import Reporter
 from pipeline.ingest.publish.stats import Kind
-from pipeline.ingest.publish.stock import Stock
+from pipeline.ingest.publish.stock import ROUND_CHUNKS, Stock
 from pipeline.log import get_logger
 from pipeline.settings import Settings
 
@@ -34,6 +34,9 @@ slow is not sent the same for ever, and each delivery halves it."""
 
 IDLE_ROUNDS: Final = 20
 """Empty looks before the sender sleeps and has to be woken, which costs whoever publishes a system call."""
+
+TURN: Final = 32
+"""Of what taps have seen, how much is translated before other tasks and threads get their turn: about a millisecond."""
 
 _log = get_logger(__name__)
 
@@ -77,8 +80,10 @@ class Courier:
             self.stock.close()
             await self._hang_up()
 
-    async def flush(self, goal: int, seconds: float) -> bool:
-        """Wait until so many accepted chunks are settled; after that time the rest is on disk and this is False."""
+    async def flush(self, seconds: float) -> bool:
+        """Wait until what was accepted is settled; after that time the rest is on disk and this is False."""
+        await self._translate()
+        goal = self._outbox.made
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.stock.settled < goal:
@@ -109,6 +114,7 @@ class Courier:
         await self._work()
         if self._link is None and not await self._connect():
             return
+        await self._translate(ROUND_CHUNKS)
         items = self.stock.next()
         if not items or self._link is None:
             return
@@ -145,6 +151,14 @@ class Courier:
             self._active.set()
         if self.stock.live:
             await asyncio.sleep(self._policy.linger)
+
+    async def _translate(self, most: int | None = None) -> None:
+        """Make chunks of what waits now, up to so many, a few at a time: readers want the interpreter too."""
+        left = self._outbox.untold
+        while left > 0 and (most is None or self._outbox.told < most):
+            self._outbox.tell(TURN)
+            left -= TURN
+            await asyncio.sleep(0)
 
     async def _connect(self) -> bool:
         link = Connection(self._settings)
@@ -198,6 +212,7 @@ class Courier:
         if self._away and not self._told:
             self._say(fault(None, self._settings))
         if self._away or self._outbox.half_full:
+            await self._translate()
             self.stock.spill()
         if time.monotonic() - self._synced >= self._policy.sync:
             self._synced = time.monotonic()

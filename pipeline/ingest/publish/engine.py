@@ -16,11 +16,11 @@ from functools import partial
 from typing import Final
 
 from pipeline.errors import UsageError
-from pipeline.ingest.publish.failure import cancelled
+from pipeline.ingest.publish import clock
 from pipeline.ingest.publish.flow import Flow
-from pipeline.ingest.publish.item import Item
 from pipeline.ingest.publish.opening import Opening, RequestArguments
 from pipeline.ingest.publish.outbox import OVER, Outbox
+from pipeline.ingest.publish.pen import Deferred, Entry, Pen
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ingest.publish.reporter import Reporter
 from pipeline.ingest.publish.sender import Sender
@@ -58,20 +58,28 @@ class Engine:
         self.outbox = Outbox(self._policy, self._wake)
         self._starting = threading.RLock()
         self._sender: Sender | None = None
-        self._flows: set[Flow] = set()
+        self._opened: set[Flow | Pen] = set()
         self.closed = False
 
     def open(self, arguments: RequestArguments) -> Flow:
-        """A new request.
+        """A new request, whose chunks are made by whoever publishes.
 
         Raises:
             UsageError: an argument breaks the contract, or the publisher is closed.
         """
-        opening = Opening(arguments)
-        self.start()
-        flow = Flow(opening, self._settings.max_chunk_bytes, partial(self._left_out, opening.request_id))
-        self._flows.add(flow)
+        flow = self._flow(arguments)
+        self._opened.add(flow)
         return flow
+
+    def relay(self, arguments: RequestArguments) -> Pen:
+        """A new request, whose chunks are made by the sender.
+
+        Raises:
+            UsageError: as of `open`.
+        """
+        pen = Pen(self._flow(arguments), self.refuse)
+        self._opened.add(pen)
+        return pen
 
     def start(self) -> None:
         """Start the thread, if it does not run.
@@ -87,33 +95,33 @@ class Engine:
             if self._sender is None:
                 self._sender = Sender(self._settings, self._policy, self.outbox, self.report)
 
-    def put(self, item: Item, flow: Flow) -> None:
+    def put(self, entry: Entry, owner: Flow | Pen) -> None:
         """Hand a chunk over; waits at most the budget."""
-        if not self.outbox.put(item):
-            self._no_room(flow)
+        if not self.outbox.put(entry):
+            self._no_room(entry, owner)
 
-    async def put_async(self, item: Item, flow: Flow) -> None:
+    async def put_async(self, entry: Entry, owner: Flow | Pen) -> None:
         """The same without blocking the event loop.
 
         Whoever is cancelled while waiting has its chunk taken: it may be the last of a stream that a client broke off.
         """
         try:
-            taken = await self.outbox.put_async(item)
+            taken = await self.outbox.put_async(entry)
         except asyncio.CancelledError:
-            if not self.outbox.offer(item, OVER):
-                self._no_room(flow)
+            if not self.outbox.offer(entry, OVER):
+                self._no_room(entry, owner)
             raise
         if not taken:
-            self._no_room(flow)
+            self._no_room(entry, owner)
 
-    def done(self, flow: Flow) -> None:
+    def done(self, owner: Flow | Pen) -> None:
         """A request has come to its end."""
-        self._flows.discard(flow)
+        self._opened.discard(owner)
 
-    def forget(self, flow: Flow) -> None:
+    def forget(self, owner: Flow | Pen) -> None:
         """The handle of an open request is gone: its end is published as cancelled."""
-        if not flow.closed and not self.closed and flow in self._flows:
-            self._cut_off(flow, "the request was never closed")
+        if not owner.closed and not self.closed and owner in self._opened:
+            self._cut_off(owner, "the request was never closed")
 
     def refuse(self, error: UsageError, request_id: str) -> None:
         """Say that a chunk was not taken."""
@@ -147,14 +155,14 @@ class Engine:
 
     def flush(self, seconds: float) -> bool:
         """Wait until Kafka has what was accepted up to now; after that time the rest is on disk, and it is False."""
-        return self.outbox.held == 0 if self._sender is None else self._sender.flush(self.outbox.accepted, seconds)
+        return self.outbox.held == 0 if self._sender is None else self._sender.flush(seconds)
 
     def close(self, seconds: float) -> bool:
         """End open requests as cancelled, flush, and end the thread; what Kafka does not take in time is on disk."""
         with self._starting:
             if not self.closed:
-                for flow in list(self._flows):
-                    self._cut_off(flow, "the publisher was closed")
+                for owner in list(self._opened):
+                    self._cut_off(owner, "the publisher was closed")
             already, self.closed = self.closed, True
         if already or self._sender is None:
             return True
@@ -170,23 +178,31 @@ class Engine:
         if self._sender is not None:
             self._sender.ring()
 
-    def _cut_off(self, flow: Flow, why: str) -> None:
-        """Publish the end of a request that nobody ends any more."""
-        self._flows.discard(flow)
-        if not flow.closed and not self.outbox.offer(flow.error(cancelled(why), final=True), OVER):
-            self._no_room(flow)
+    def _flow(self, arguments: RequestArguments) -> Flow:
+        opening = Opening(arguments)
+        self.start()
+        return Flow(opening, self._settings.max_chunk_bytes, partial(self._left_out, opening.request_id))
 
-    def _no_room(self, flow: Flow) -> None:
-        flow.lost()
+    def _cut_off(self, owner: Flow | Pen, why: str) -> None:
+        """Publish the end of a request that nobody ends any more."""
+        self._opened.discard(owner)
+        if owner.closed:
+            return
+        entry = owner.cut(why, clock.now())
+        if not self.outbox.offer(entry, OVER):
+            self._no_room(entry, owner)
+
+    def _no_room(self, entry: Entry, owner: Flow | Pen) -> None:
+        owner.lost(entry.missed if isinstance(entry, Deferred) else 0)
         text = "neither the buffer nor the spool has room"
-        self.report(Report("refused", text, "bring Kafka back, or make room on disk", flow.opening.request_id))
+        self.report(Report("refused", text, "bring Kafka back, or make room on disk", owner.opening.request_id))
 
     def forked(self) -> None:
         """In a child: the thread is its parent's, and so is what waits. A publisher that was closed stays it."""
         closed = self.closed
         if self._sender is not None:
             self._sender.let_go()
-        _left_behind.extend((self._sender, self._flows, self.outbox))
+        _left_behind.extend((self._sender, self._opened, self.outbox))
         self._begin()
         self.closed = closed
         self.generation += 1

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 from pipeline.errors import UsageError
 from pipeline.ingest.publish import clock
 from pipeline.ingest.publish.encoding import encode
-from pipeline.ingest.publish.failure import Failure, bifrost_error
+from pipeline.ingest.publish.failure import Failure, bifrost_error, cancelled
 from pipeline.ingest.publish.item import Item
 from pipeline.ingest.publish.opening import Opening, count, name, raw_json
 from schemas.chunk import SCHEMA_VERSION, StreamType
@@ -78,6 +78,7 @@ class Flow:
     Attributes:
         opening: What was given when it was opened.
         closed: Its end was said; nothing more comes out.
+        seen: When what comes next was seen, in microseconds since the epoch; 0 is now.
     """
 
     def __init__(self, opening: Opening, limit: int, complain: Callable[[UsageError], None]) -> None:
@@ -90,6 +91,7 @@ class Flow:
         """
         self.opening = opening
         self.closed = False
+        self.seen = 0
         self._limit, self._complain = limit, complain
         self._provider, self._model = opening.provider, opening.model
         self._attempt = opening.attempt
@@ -150,11 +152,20 @@ class Flow:
         self._image = None if self._image is None else 0
         self._prefix = self._common()
 
-    def lost(self) -> None:
+    def lost(self, _: int = 0) -> None:
         """The last chunk got nowhere: if it was the first, the next one says what a first one says."""
         self._first = self._first or self._next.get(self._image) == 1
         if self._next.get(self._image) == 1:
             self._next[self._image] = GAP
+
+    def skip(self, count: int) -> None:
+        """Leave so many indexes empty: what they were for got nowhere."""
+        self._next[self._image] = max(self._next.get(self._image, 0) + count, GAP)
+
+    def cut(self, why: str, seen: int) -> Item:
+        """The end of a request that nobody ends any more."""
+        self.seen = seen
+        return self.error(cancelled(why), final=True)
 
     def end(self, cost: float | None) -> Item:
         """The bare final marker.
@@ -204,7 +215,7 @@ class Flow:
 
     def _item(self, draft: Draft) -> Item:
         """The chunk, with what only a first or a last one has."""
-        self._last = now = max(self._last, clock.now())
+        self._last = now = max(self._last, self.seen or clock.now())
         stamp = self._timestamps.text(now if draft.timestamp is None else clock.micros(draft.timestamp))
         image = b"" if self._image is None else b',"image_index":%d' % self._image
         rest = draft.extra

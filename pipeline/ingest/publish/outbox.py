@@ -1,7 +1,8 @@
 """The bounded buffer between the threads that publish and the one that sends.
 
-Owns the order of chunks, the bounds, who waits for room and for how long, and when the sender has to be woken. Imports
-this package's items, policy and counts.
+Owns the order of chunks, the bounds, who waits for room and for how long, and when the sender has to be woken. What
+taps hand over is in it as they saw it, until the sender has it made into chunks. Imports items, pens and policy of this
+package.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Final
 
-from pipeline.ingest.publish.item import Item, size
+from pipeline.ingest.publish.item import Item
+from pipeline.ingest.publish.pen import OVERHEAD, Deferred, Entry, size
 from pipeline.ingest.publish.policy import Policy
 
 OVER: Final = 2
@@ -26,7 +29,7 @@ class Outbox:
     """Chunks in memory. Those that are being sent count until Kafka or the spool has them.
 
     Attributes:
-        accepted: Count of chunks since the beginning.
+        accepted: Count of chunks since the beginning; what is not translated yet counts as one.
         longest_wait: Longest wait for room, in seconds.
         size: Bytes in memory now.
         held: Chunks in memory now.
@@ -37,15 +40,16 @@ class Outbox:
         self._policy = policy
         self._wake = wake
         self._lock = _Guard()
-        self._items: deque[Item] = deque()
-        self._inside: deque[Item] = deque()
+        self._entries: deque[Entry] = deque()
+        self._inside: deque[Entry] = deque()
+        self._ready: deque[Item] = deque()
         self._waiting: list[Callable[[], None]] = []
         self._in_vain = False
         self._asleep = True
         self.accepted = self.size = self.held = 0
         self.longest_wait = 0.0
 
-    def put(self, item: Item) -> bool:
+    def put(self, item: Entry) -> bool:
         """Take a chunk, waiting for room as long as the budget allows; False if there is none even then."""
         if self.offer(item):
             return True
@@ -60,7 +64,7 @@ class Outbox:
             left = start + self._policy.budget - time.monotonic()
         return self._late(item, start)
 
-    async def put_async(self, item: Item) -> bool:
+    async def put_async(self, item: Entry) -> bool:
         """The same without blocking the event loop; at once where there is room."""
         if self.offer(item):
             return True
@@ -76,53 +80,77 @@ class Outbox:
             left = start + self._policy.budget - time.monotonic()
         return self._late(item, start)
 
-    def offer(self, item: Item, times: int = 1) -> bool:
+    def offer(self, item: Entry, times: int = 1) -> bool:
         """Take a chunk if the bounds, so many times, leave room; never waits."""
-        lock = self._lock
-        if lock.holder == threading.get_ident():  # garbage collection inside the lock ended a request
+        guard, thread = self._lock, get_ident()
+        if guard.holder == thread:  # garbage collection inside the lock ended a request
             self._inside.append(item)
             return True
-        with lock:  # all in place: this is what every chunk of every stream pays
-            policy = self._policy
+        policy = self._policy
+        guard.lock.acquire()  # all in place: this is what every chunk of every stream pays
+        try:
+            guard.holder = thread
             if self.size >= times * policy.buffer_bytes or self.held >= times * policy.buffer_chunks:
                 return False
-            self._items.append(item)
+            self._entries.append(item)
             self.held += 1
-            self.size += size(item)
+            self.size += item.weight + OVERHEAD if type(item) is Deferred else size(item)
             self.accepted += 1
             asleep, self._asleep = self._asleep, False
+        finally:
+            guard.holder = 0
+            guard.lock.release()
         if asleep:
             self._wake()
         return True
 
     def take(self, most_bytes: int, most: int) -> list[Item]:
         """The oldest chunks, in order; they go on counting until `free` or `put_back`."""
+        self.tell(most - len(self._ready))
         taken: list[Item] = []
         total = 0
+        while self._ready and len(taken) < most and (not taken or total + size(self._ready[0]) <= most_bytes):
+            item = self._ready.popleft()
+            total += size(item)
+            taken.append(item)
+        return taken
+
+    def tell(self, most: int) -> None:
+        """Make chunks of up to so many of the oldest that were put; on the sender's thread, as all of taking."""
         with self._lock:
             while self._inside:
-                item = self._inside.popleft()
-                self._items.append(item)
+                inner = self._inside.popleft()
+                self._entries.append(inner)
                 self.held += 1
-                self.size += size(item)
+                self.size += size(inner)
                 self.accepted += 1
-            while self._items and len(taken) < most and (not taken or total + size(self._items[0]) <= most_bytes):
-                item = self._items.popleft()
-                total += size(item)
-                taken.append(item)
-        return taken
+            entries = [self._entries.popleft() for _ in range(min(most, len(self._entries)))]
+        held = total = 0
+        for entry in entries:
+            if type(entry) is Deferred:
+                items = entry.pen.items(entry)
+                held += len(items) - 1
+                total += sum(map(size, items)) - size(entry)
+                self._ready.extend(items)
+            else:
+                self._ready.append(entry)  # type: ignore[arg-type]
+        if held or total:
+            self._count(held, total, held)
 
     def put_back(self, items: Sequence[Item]) -> None:
         """What was taken, as it was; the next to be taken again."""
-        with self._lock:
-            self._items.extendleft(reversed(items))
+        self._ready.extendleft(reversed(items))
 
     def free(self, items: Sequence[Item]) -> None:
         """Forget chunks that were taken: Kafka or the spool has them."""
-        total = sum(map(size, items))
+        self._count(-len(items), -sum(map(size, items)), 0)
+
+    def _count(self, held: int, total: int, accepted: int) -> None:
+        """Take over what has changed, and tell who waits if there is room."""
         with self._lock:
-            self.held -= len(items)
-            self.size -= total
+            self.held += held
+            self.size += total
+            self.accepted += accepted
             if self._full():
                 return
             self._in_vain = False
@@ -139,7 +167,23 @@ class Outbox:
     @property
     def waiting(self) -> bool:
         """Whether there are chunks that were not taken."""
-        return bool(self._items or self._inside)
+        return bool(self._ready or self._entries or self._inside)
+
+    @property
+    def untold(self) -> int:
+        """How many were put of which no chunks are made yet."""
+        return len(self._entries) + len(self._inside)
+
+    @property
+    def made(self) -> int:
+        """How many chunks were made since the beginning."""
+        with self._lock:
+            return self.accepted - len(self._entries)
+
+    @property
+    def told(self) -> int:
+        """How many chunks are ready to be taken."""
+        return len(self._ready)
 
     @property
     def half_full(self) -> bool:
@@ -157,7 +201,7 @@ class Outbox:
                 return
         tell()
 
-    def _late(self, item: Item, start: float) -> bool:
+    def _late(self, item: Entry, start: float) -> bool:
         """The end of a wait in vain: in over the bounds, or not at all."""
         self._in_vain = True
         self._waited(start)
@@ -169,20 +213,25 @@ class Outbox:
 
 
 class _Guard:
-    """A lock that knows whether the running thread has it."""
+    """A lock that knows whether the running thread has it.
+
+    Attributes:
+        lock: The lock.
+        holder: Number of the thread that has it; 0 is none.
+    """
 
     def __init__(self) -> None:
         """Begin open."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.holder = 0
 
     def __enter__(self) -> None:
-        self._lock.acquire()
-        self.holder = threading.get_ident()
+        self.lock.acquire()
+        self.holder = get_ident()
 
     def __exit__(self, *_: object) -> None:
         self.holder = 0
-        self._lock.release()
+        self.lock.release()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, room: asyncio.Future[None]) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Self, Unpack
 from pipeline.ingest.publish.engine import Engine
 from pipeline.ingest.publish.opening import RequestArguments
 from pipeline.ingest.publish.policy import Policy
+from pipeline.ingest.publish.relay import Relay
 from pipeline.ingest.publish.request import AsyncRequest, Request
 from pipeline.ingest.publish.stats import Stats
 from pipeline.settings import Settings, load
@@ -37,6 +38,10 @@ class _Face:
         """
         self._engine = Engine(load().settings if settings is None else settings, policy)
 
+    def relay(self, **arguments: Unpack[RequestArguments]) -> Relay:
+        """Open a request for a tap, which hands over what it sees; arguments and errors as of `request`."""
+        return Relay(self._engine, self._engine.relay(arguments))
+
     def stats(self) -> Stats:
         """Counts since the beginning, and the state now."""
         return self._engine.stats()
@@ -46,8 +51,8 @@ class Publisher(_Face):
     """Publishes chunks from threads. One for a process; usable from all its threads, and in children that it forks.
 
     A chunk that was accepted is in memory until Kafka or the spool has it. A process that is killed (SIGKILL) loses
-    what is in memory: some milliseconds of chunks while Kafka answers, up to Policy.patience when it stops answering,
-    then some milliseconds again. `flush` says when nothing is in memory only.
+    what is in memory: some hundredths of a second of chunks while Kafka answers, up to Policy.patience when it stops
+    answering, then some hundredths of a second again. `flush` says when nothing is in memory only.
     """
 
     def request(self, **arguments: Unpack[RequestArguments]) -> Request:

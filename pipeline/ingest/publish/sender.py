@@ -73,13 +73,13 @@ class Sender:
         """There is something to do; from any thread."""
         self._tell(self._ring)
 
-    def flush(self, goal: int, seconds: float) -> bool:
+    def flush(self, seconds: float) -> bool:
         """Courier.flush, from another thread."""
         end = time.monotonic() + seconds
         if not self._ready.wait(seconds + END_SECONDS) or self.courier is None or not self._thread.is_alive():
             return False
         left = max(0.0, end - time.monotonic())
-        future = asyncio.run_coroutine_threadsafe(self.courier.flush(goal, left), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self.courier.flush(left), self._loop)
         try:
             return future.result(left + END_SECONDS)
         except TimeoutError:  # the disk does not answer

@@ -16,8 +16,8 @@ from pipeline.ingest.taps.frames import Frames, framed
 from pipeline.ingest.taps.handle import matched
 from pipeline.ingest.taps.route import format_of
 from pipeline.ingest.taps.source import MOST, asked_model, moment
-from pipeline.ingest.taps.translation import Call, End, Translation
-from pipeline.ingest.taps.watch import AsyncWatch
+from pipeline.ingest.taps.translation import End, Translation
+from pipeline.ingest.taps.watch import AsyncWatch, Seen
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -85,7 +85,7 @@ class StreamledgerMiddleware:
         labels = {label: _clipped(headers[name]) for name, label in self._labels.items() if headers.get(name)}
 
         def opened(form: Format, model: str | None) -> Any:
-            return self._publisher.request(
+            return self._publisher.relay(
                 stream_type=form.stream_type.value,
                 provider=self._provider or form.provider,
                 model=model,
@@ -128,36 +128,36 @@ class _Exchange:
             await self.end(End.LEFT)
             raise
         if message["type"] == "http.response.start":
-            await self._watch.take(self._begin, message)
+            await self._watch.take(self._watch.asked(self._begin, message))
         elif self._translation is not None and message["type"] == "http.response.body":
-            await self._watch.take(self._published, self._translation, message.get("body", b""))
+            await self._watch.take(self._watch.asked(self._pieces, self._translation, message.get("body", b"")))
             if not message.get("more_body", False):
                 await self.end(End.OVER)
 
     async def end(self, how: End | BaseException) -> None:
         """Publish the end of the answer, unless it is published."""
         if self._translation is not None:
-            await self._watch.take(self._ended, self._translation, how)
+            if how is End.OVER:
+                await self._watch.take(self._watch.asked(self._rest, self._translation))
+            await self._watch.end(self._translation.end, how if self._plain.readable else End.UNREAD)
 
-    def _begin(self, message: Message) -> list[Call]:
+    def _begin(self, message: Message) -> list[Seen]:
         """Open the request if the answer is a stream."""
         headers = {name.lower(): value.decode("latin-1") for name, value in message.get("headers", ())}
         kind = headers.get(b"content-type", "")
         if framed(kind):
-            request = self._opened(self._form, asked_model(b"".join(self._asked)))
-            self._translation = Translation(request, self._form, owned=True, status=message["status"])
+            relay = self._watch.relay = self._opened(self._form, asked_model(b"".join(self._asked)))
+            self._translation = Translation(relay.pen, self._form, owned=True, status=message["status"])
             self._frames, self._plain = Frames(kind), Plain(headers.get(b"content-encoding"))
         self._asked.clear()
         return []
 
-    def _published(self, translation: Translation, body: bytes) -> list[Call]:
-        frames = self._frames.feed(self._plain.feed(body))
-        return [call for frame in frames for call in translation.frame(frame)]
+    def _pieces(self, translation: Translation, body: bytes) -> list[Seen]:
+        return [(translation.frame, frame, len(frame)) for frame in self._frames.feed(self._plain.feed(body))]
 
-    def _ended(self, translation: Translation, how: End | BaseException) -> list[Call]:
-        rest = self._frames.rest() if how is End.OVER else b""
-        calls = translation.frame(rest) if rest else []
-        return calls + translation.end(how if self._plain.readable else End.UNREAD)
+    def _rest(self, translation: Translation) -> list[Seen]:
+        rest = self._frames.rest()
+        return [(translation.frame, rest, len(rest))] if rest else []
 
 
 def _clipped(value: bytes) -> str:

@@ -18,7 +18,7 @@ from pipeline.ingest.taps.handle import matched, opened, waits
 from pipeline.ingest.taps.kept import kept_usage
 from pipeline.ingest.taps.source import moment
 from pipeline.ingest.taps.translation import Call, End, Translation
-from pipeline.ingest.taps.watch import AsyncWatch, Watch
+from pipeline.ingest.taps.watch import AsyncWatch, Seen, Watch
 
 _MESSAGES: Final = ("message_start", "message_delta", "message_stop", "content_block_", "ping")
 
@@ -34,15 +34,21 @@ def events(stream: Any, target: Any, form: str | None, arguments: dict[str, Any]
     matched(target, wanted=wanted)
     if form is not None:
         provider_format(form)
-    source = Source(stream, target, form, {"start_timestamp": moment(), **arguments})
+    watch = AsyncWatch() if wanted else Watch()
+    source = Source(stream, target, form, {"start_timestamp": moment(), **arguments}, watch)
     return _AsyncEvents(stream, source) if wanted else _Events(stream, source)
 
 
 class Source:
-    """What one stream's events ask for: its request is opened with the first, which tells the format."""
+    """What is handed over of one stream: its request is opened with the first event, which tells the format.
 
-    def __init__(self, stream: Any, target: Any, form: str | None, arguments: dict[str, Any]) -> None:
+    Attributes:
+        watch: Where it goes.
+    """
+
+    def __init__(self, stream: Any, target: Any, form: str | None, arguments: dict[str, Any], watch: Any) -> None:
         """Begin before the first event; arguments are those of `publisher.request`."""
+        self.watch = watch
         self._stream, self._target, self._form = stream, target, form
         self._named = arguments.get("model") is not None
         self._given = {
@@ -54,29 +60,28 @@ class Source:
         self._counted = False
         self._translation: Translation | None = None
 
-    def event(self, event: Any) -> list[Call]:
-        """What one event asks for."""
+    def event(self, event: Any) -> list[Seen]:
+        """What is seen of one event, in a copy of its own: the reader may change what it gets."""
         if isinstance(event, str | bytes):
             return self._framed(event.encode(errors="surrogatepass") if isinstance(event, str) else event)
         payload = payload_of(event)
         self._counted = self._counted or bool(payload.get("usage"))
-        return self._opened(payload).event(payload)
+        return [(self._opened(payload).event, payload, _weight(payload))]
 
-    def end(self, how: End | BaseException) -> list[Call]:
-        """What the end asks for, with the usage that a wrapper kept from its reader."""
-        calls: list[Call] = []
-        if rest := self._frames.rest():
-            calls += self._opened({}).frame(rest)
-        translation = self._opened({})
-        if not self._counted and not translation.ended and (usage := kept_usage(self._stream)):
-            calls += translation.event(usage)
-        return calls + translation.end(how)
+    def rest(self) -> list[Seen]:
+        """What is seen at the end: what no terminator ended, and the usage that a wrapper kept from its reader."""
+        rest, translation = self._frames.rest(), self._opened({})
+        seen: list[Seen] = [(translation.frame, rest, len(rest))] if rest else []
+        if not self._counted and (usage := kept_usage(self._stream)):
+            seen.append((translation.event, usage, _weight(usage)))
+        return seen
 
-    def _framed(self, piece: bytes) -> list[Call]:
-        calls: list[Call] = []
-        for frame in self._frames.feed(piece):
-            calls += self._opened({}, frame).frame(frame)
-        return calls
+    def ended(self, how: End | BaseException) -> list[Call]:
+        """What the end asks for."""
+        return self._opened({}).end(how)
+
+    def _framed(self, piece: bytes) -> list[Seen]:
+        return [(self._opened({}, frame).frame, frame, len(frame)) for frame in self._frames.feed(piece)]
 
     def _opened(self, payload: Payload, frame: bytes = b"") -> Translation:
         """The translation, whose format the first event decides."""
@@ -84,7 +89,8 @@ class Source:
             form = provider_format(self._form or _form_of(payload, frame))
             known = {key: value for key, value in self._given.items() if value is not None}
             arguments = {"stream_type": form.stream_type.value, "provider": form.provider, **known}
-            request, owned = opened(self._target, arguments)
+            request, self.watch.relay = opened(self._target, arguments)
+            owned = self.watch.relay is not None
             self._translation = Translation(request, form, owned=owned, named=self._named)
         return self._translation
 
@@ -116,7 +122,7 @@ class _Events(_Face):
 
     def close(self) -> None:
         self._passing.close()
-        Watch().take(self._source.end, End.LEFT)  # of one that was never read, too
+        end(self._source, End.LEFT)  # of one that was never read, too
         if hasattr(self._stream, "close"):
             self._stream.close()
 
@@ -140,7 +146,7 @@ class _AsyncEvents(_Face):
 
     async def aclose(self) -> None:
         await self._passing.aclose()
-        await AsyncWatch().take(self._source.end, End.LEFT)  # of one that was never read, too
+        await end_async(self._source, End.LEFT)  # of one that was never read, too
         if hasattr(self._stream, "aclose"):
             await self._stream.aclose()
 
@@ -153,11 +159,11 @@ class _AsyncEvents(_Face):
 
 def passing(stream: Any, source: Source) -> Generator[Any, None, None]:
     """The events, published before they are handed on."""
-    watch = Watch()
+    watch = source.watch
     how: End | BaseException = End.LEFT
     try:
         for event in stream:
-            watch.take(source.event, event)
+            watch.take(watch.asked(source.event, event))
             yield event
         how = End.OVER
     except GeneratorExit:
@@ -166,16 +172,22 @@ def passing(stream: Any, source: Source) -> Generator[Any, None, None]:
         how = error
         raise
     finally:
-        watch.take(source.end, how)
+        end(source, how)
+
+
+def end(source: Source, how: End | BaseException) -> None:
+    """Publish the end, once."""
+    source.watch.take(source.watch.asked(source.rest))
+    source.watch.end(source.ended, how)
 
 
 async def passing_async(stream: Any, source: Source) -> AsyncGenerator[Any, None]:
     """The events, published before they are handed on."""
-    watch = AsyncWatch()
+    watch = source.watch
     how: End | BaseException = End.LEFT
     try:
         async for event in stream:
-            await watch.take(source.event, event)
+            await watch.take(watch.asked(source.event, event))
             yield event
         how = End.OVER
     except GeneratorExit:
@@ -184,7 +196,13 @@ async def passing_async(stream: Any, source: Source) -> AsyncGenerator[Any, None
         how = error
         raise
     finally:
-        await watch.take(source.end, how)
+        await end_async(source, how)
+
+
+async def end_async(source: Source, how: End | BaseException) -> None:
+    """The same of an async stream."""
+    await source.watch.take(source.watch.asked(source.rest))
+    await source.watch.end(source.ended, how)
 
 
 def payload_of(event: Any) -> Payload:
@@ -196,6 +214,14 @@ def payload_of(event: Any) -> Payload:
     else:
         read = None
     return read if isinstance(read, dict) else {}
+
+
+def _weight(payload: Payload) -> int:
+    """Bytes of a payload, about."""
+    try:
+        return len(msgspec.json.encode(payload))
+    except (ValueError, TypeError):  # half a character, a huge integer
+        return len(repr(payload))
 
 
 def text_of(stream: Any, name: str) -> str | None:

@@ -5,13 +5,14 @@ Owns the faces, so that taps depend on no implementation. Imports the standard l
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
 
 
 class Handle(Protocol):
-    """An open request: its methods do their work at once, or return what has to be awaited."""
+    """An open request, or the pen of one: its methods do their work at once, or return what has to be awaited."""
 
     @property
     def request_id(self) -> str:
@@ -28,6 +29,45 @@ class Handle(Protocol):
 
     def close(self) -> Any:
         """Publish the end."""
+        ...
+
+
+class Pen(Handle, Protocol):
+    """Of a request that a tap has opened, to be called by what was handed over and nobody else.
+
+    Attributes:
+        skip_by: Says what is to be done when so many frames found no room.
+    """
+
+    skip_by: Callable[[int], Iterable[Callable[[], Any]]]
+
+    def skip(self, count: int) -> None:
+        """Leave so many indexes empty."""
+        ...
+
+
+class Relay(Protocol):
+    """A request that a tap has opened: it takes what is seen, and how it is read, to the publisher's thread."""
+
+    @property
+    def pen(self) -> Pen:
+        """Whose methods that calls."""
+        ...
+
+    def hand(self, ask: Callable[[Any], Iterable[Callable[[], Any]]], what: Any, weight: int) -> bool:
+        """Hand it over at once; False if there is no room."""
+        ...
+
+    def press(
+        self, ask: Callable[[Any], Iterable[Callable[[], Any]]], what: Any, weight: int, *, last: bool = False
+    ) -> None:
+        """Hand it over, waiting for room."""
+        ...
+
+    async def press_async(
+        self, ask: Callable[[Any], Iterable[Callable[[], Any]]], what: Any, weight: int, *, last: bool = False
+    ) -> None:
+        """The same without blocking the event loop."""
         ...
 
 
@@ -54,8 +94,8 @@ def matched(target: Any, *, wanted: bool) -> Any:
     return target
 
 
-def opened(target: Any, arguments: dict[str, Any]) -> tuple[Handle, bool]:
-    """The request that a stream belongs to, and whether the tap ends it.
+def opened(target: Any, arguments: dict[str, Any]) -> tuple[Handle | Pen, Relay | None]:
+    """What writes the request that a stream belongs to, and the way to it, if the tap has opened it and ends it.
 
     A request that the caller has opened is ended by the caller, who may go on with its next attempt.
 
@@ -63,6 +103,6 @@ def opened(target: Any, arguments: dict[str, Any]) -> tuple[Handle, bool]:
         UsageError: arguments for a request that is open already.
     """
     if hasattr(target, "chunk"):
-        return target, False
-    handle: Handle = target.request(**arguments)
-    return handle, True
+        return target, None
+    relay: Relay = target.relay(**arguments)
+    return relay.pen, relay

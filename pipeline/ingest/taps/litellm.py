@@ -23,6 +23,7 @@ except ImportError as missing:
 
 from pipeline.ingest.taps.events import Source, passing_async
 from pipeline.ingest.taps.handle import matched
+from pipeline.ingest.taps.watch import AsyncWatch
 
 LABELS: Final[Mapping[str, str]] = {
     "api_key": "user_api_key_hash",
@@ -61,7 +62,7 @@ class StreamledgerLogger(CustomLogger):
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """The stream as it is, published beside."""
-        source = Source(response, self._publisher, None, self._arguments(user_api_key_dict, request_data))
+        source = Source(response, self._publisher, None, self._arguments(user_api_key_dict, request_data), AsyncWatch())
         stream = passing_async(aiter(response), source)
         try:
             async for event in stream:

@@ -20,19 +20,19 @@ from pipeline.ingest.taps.translation import End, Translation
 from pipeline.ingest.taps.watch import AsyncWatch, Watch
 
 
-def tap_response(response: Any, translation: Translation, *, waits: bool, whole: bool) -> None:
+def tap_response(response: Any, translation: Translation, watch: Watch | AsyncWatch, *, whole: bool) -> None:
     """Tap a response that has not been read.
 
     Args:
         response: of httpx or httpx2.
-        translation: where the frames go.
-        waits: it is an async one.
+        translation: how frames are read.
+        watch: where they go; an async one for an async response.
         whole: hand on one frame at a time; otherwise the pieces as they came.
     """
-    body = (AsyncBody if waits else Body)(response.headers, translation, whole=whole)
     kind: type = type(response)
-    response.__class__ = _tapped(kind, waits)
-    response.streamledger_body = body
+    response.__class__ = _tapped(kind, isinstance(watch, AsyncWatch))
+    body = Body if isinstance(watch, Watch) else AsyncBody
+    response.streamledger_body = body(response.headers, translation, watch, whole=whole)  # type: ignore[arg-type]
 
 
 def is_tapped(response: Any) -> bool:
@@ -69,27 +69,29 @@ class _Body:
 class Body(_Body):
     """The body of a sync response."""
 
-    def __init__(self, headers: Any, translation: Translation, *, whole: bool) -> None:
+    def __init__(self, headers: Any, translation: Translation, watch: Watch, *, whole: bool) -> None:
         """Begin before the first piece; arguments as of `tap_response`."""
         super().__init__(headers, translation, whole=whole)
-        self._watch = Watch()
+        self._watch = watch
 
     def left(self) -> None:
         """Publish that the reader closed it, unless its end is published."""
-        self._watch.take(self._translation.end, End.LEFT)
+        self._watch.end(self._translation.end, End.LEFT)
 
     def watched(
         self, pieces: Generator[bytes, None, None], *, whole: bool, raw: bool = False
     ) -> Generator[bytes, None, None]:
         """The pieces, published before they are handed on."""
         watch, frames, take = self._watch, self._frames, self._translation.frame
+        hand = watch.hand
         how: End | BaseException = End.LEFT
         try:
             self.reader = threading.get_ident()
             for piece in pieces:
                 self.reader = None
                 for frame in frames.feed(self._plain.feed(piece) if raw else piece):
-                    watch.take(take, frame)
+                    if not hand(take, frame, len(frame)):
+                        watch.press(take, frame, len(frame))
                     if whole:
                         yield frame
                 if not whole:
@@ -97,7 +99,7 @@ class Body(_Body):
                 self.reader = threading.get_ident()
             self.reader = None
             if rest := frames.rest():
-                watch.take(take, rest)
+                watch.press(take, rest, len(rest))
                 if whole:
                     yield rest
             how = self._over()
@@ -108,34 +110,36 @@ class Body(_Body):
             raise
         finally:
             self.reader = None
-            watch.take(self._translation.end, how)
+            watch.end(self._translation.end, how)
             pieces.close()
 
 
 class AsyncBody(_Body):
     """The body of an async response."""
 
-    def __init__(self, headers: Any, translation: Translation, *, whole: bool) -> None:
+    def __init__(self, headers: Any, translation: Translation, watch: AsyncWatch, *, whole: bool) -> None:
         """Begin before the first piece; arguments as of `tap_response`."""
         super().__init__(headers, translation, whole=whole)
-        self._watch = AsyncWatch()
+        self._watch = watch
 
     async def left(self) -> None:
         """Publish that the reader closed it, unless its end is published."""
-        await self._watch.take(self._translation.end, End.LEFT)
+        await self._watch.end(self._translation.end, End.LEFT)
 
     async def watched(
         self, pieces: AsyncGenerator[bytes, None], *, whole: bool, raw: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """The pieces, published before they are handed on."""
         watch, frames, take = self._watch, self._frames, self._translation.frame
+        hand = watch.hand
         how: End | BaseException = End.LEFT
         try:
             self.reader = asyncio.current_task()
             async for piece in pieces:
                 self.reader = None
                 for frame in frames.feed(self._plain.feed(piece) if raw else piece):
-                    await watch.take(take, frame)
+                    if not hand(take, frame, len(frame)):
+                        await watch.press(take, frame, len(frame))
                     if whole:
                         yield frame
                 if not whole:
@@ -143,7 +147,7 @@ class AsyncBody(_Body):
                 self.reader = asyncio.current_task()
             self.reader = None
             if rest := frames.rest():
-                await watch.take(take, rest)
+                await watch.press(take, rest, len(rest))
                 if whole:
                     yield rest
             how = self._over()
@@ -154,7 +158,7 @@ class AsyncBody(_Body):
             raise
         finally:
             self.reader = None
-            await watch.take(self._translation.end, how)
+            await watch.end(self._translation.end, how)
             await pieces.aclose()
 
 

@@ -15,6 +15,7 @@ from pipeline.ingest.taps.manager import AsyncManager, Manager
 from pipeline.ingest.taps.response import is_tapped, tap_response
 from pipeline.ingest.taps.source import arguments_of, form_of
 from pipeline.ingest.taps.translation import FAILED, Translation
+from pipeline.ingest.taps.watch import AsyncWatch, Watch
 
 T = TypeVar("T")
 
@@ -63,10 +64,11 @@ def _tap_response(response: Any, target: Any, name: str | None, given: dict[str,
     if response.status_code < FAILED and not whole and not framed(response.headers.get("content-type", "")):
         kind = response.headers.get("content-type", "nothing")
         raise UsageError(f"the response is no stream of events but {kind}", hint="ask the provider for stream=true")
-    request, owned = opened(target, arguments_of(response, form, given))
+    request, relay = opened(target, arguments_of(response, form, given))
     named = given.get("model") is not None
-    translation = Translation(request, form, owned=owned, named=named, status=response.status_code)
-    tap_response(response, translation, waits=waits, whole=whole)
+    translation = Translation(request, form, owned=relay is not None, named=named, status=response.status_code)
+    watch = AsyncWatch(relay) if waits else Watch(relay)
+    tap_response(response, translation, watch, whole=whole)
 
 
 def _is_manager(stream: Any) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pipeline.ingest.format import Format, Part
 from pipeline.ingest.leaf import Payload
 from pipeline.ingest.messages import Fault, Message
 from pipeline.ingest.taps.frame import payloads
-from pipeline.ingest.taps.handle import Handle
+from pipeline.ingest.taps.handle import Handle, Pen
 from pipeline.log import get_logger
 from schemas.chunk import StreamType
 
@@ -39,6 +39,9 @@ class End(Enum):
 _TOLD_BY_A_MARKER: Final = frozenset({StreamType.TEXT, StreamType.CHAT, StreamType.RESPONSES})
 """Types of which a bare end without the provider's own makes an incomplete record; others have to be told so."""
 
+GAP: Final = 2
+"""Index behind a first chunk that is missing, as the publisher counts: a stream may count from 1."""
+
 FAILED: Final = 400
 """HTTP statuses from here on are errors."""
 
@@ -50,13 +53,16 @@ _CUT: Final = ("stream_truncated", "the stream ended without its last event")
 class Translation:
     """One stream on its way to its request."""
 
-    def __init__(self, request: Handle, form: Format, *, owned: bool, named: bool = False, status: int = 200) -> None:
+    def __init__(
+        self, request: Handle | Pen, form: Format, *, owned: bool, named: bool = False, status: int = 200
+    ) -> None:
         """Begin before the first event.
 
         Args:
-            request: whose chunks they become.
+            request: what writes the chunks.
             form: the provider's format.
-            owned: the request ends with the stream; otherwise its owner ends it, or begins its next attempt.
+            owned: it is a pen, whose request ends with the stream; otherwise its owner ends it, or begins its next
+                attempt.
             named: the caller has said which model it is, whatever the stream says.
             status: HTTP status of the answer; an error's body may say more.
         """
@@ -68,6 +74,8 @@ class Translation:
         self._next: dict[int | None, int] = {}
         self._holes: set[int | None] = set()
         self._model: str | None = None
+        if owned:
+            cast("Pen", request).skip_by = self.missed
 
     def frame(self, frame: bytes) -> list[Call]:
         """What one frame asks for."""
@@ -91,6 +99,14 @@ class Translation:
     def event(self, payload: Payload) -> list[Call]:
         """What one event asks for, that comes as an object."""
         return [] if self.ended else self._parts(self._stream.feed, None, payload)
+
+    def missed(self, count: int) -> list[Call]:
+        """Leave the indexes of frames empty that found no room, as the pen does: the record shows a gap."""
+        if self.ended:
+            return []
+        pen = cast("Pen", self.request)
+        self._next[self._image] = max(self._next.get(self._image, 0) + count, GAP)
+        return [partial(pen.skip, count)]
 
     def end(self, how: End | BaseException) -> list[Call]:
         """What the end asks for, once: an answer that was complete stays so, however the connection ended."""
