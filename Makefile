@@ -36,7 +36,7 @@ demo: install ## Real Kafka, streams of all six types, a worker killed in mid-st
 	@$(BIN)/streamledger demo $(DEMO)
 
 test: install cover ## Run all tests, on a real Kafka where they need one, in WORKERS processes
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(CORE))
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=,$(CORE))
 
 check: lint types test ## All that CI runs
 
@@ -60,8 +60,9 @@ bench: install ## The fold beside the OpenAI SDK, then the worker beside its pee
 	@$(BIN)/python -m tests.bench.fold
 	@$(BIN)/streamledger bench $(BENCH)
 
-chaos: install ## Kill workers, brokers and connections in mid-stream: make chaos SEED=7 MINUTES=10
+chaos: install ## Kill workers, brokers and connections in mid-stream, then the long tests: make chaos SEED=7 MINUTES=10
 	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --minutes $(MINUTES) $(CHAOS)
+	@$(BIN)/python -m pytest -m long
 
 schemas: install ## Generate JSON Schema and AsyncAPI from the models
 	@$(BIN)/python -m schemas.generate

@@ -1,10 +1,13 @@
 """The Kafka and the PostgreSQL of a test run: started when the first test asks for one, gone when the run ends."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.postgres import postgres, postgres_server
+
+LONG_FIRST = (Path(__file__).parent / "chaos", Path(__file__).parent / "integration")
 
 __all__ = ["kafka", "postgres", "postgres_server"]
 
@@ -16,6 +19,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             signal.signal(getattr(signal, name), handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no process of a run waits for the other's last file."""
+    items.sort(key=lambda item: not any(map(item.path.is_relative_to, LONG_FIRST)))
 
 
 @pytest.fixture(scope="session")

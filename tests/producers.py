@@ -74,7 +74,7 @@ def _go() -> Program:
             "GOPATH": str(home / "go"),
             "GOMODCACHE": str(home / "go" / "pkg" / "mod"),
             "GOCACHE": str(home / "go-build"),
-            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",
+            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false '-gcflags=all=-N -l'",  # a third less to compile
             "GOTOOLCHAIN": "local",
             "CGO_ENABLED": "0",
         }

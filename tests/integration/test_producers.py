@@ -228,6 +228,7 @@ def test_a_topic_is_not_made_up(language: Language) -> None:
     assert b"create it: streamledger topics" in complaint
 
 
+@pytest.mark.long
 def test_nothing_is_lost_while_kafka_is_away(
     requests: list[list[Document]], ours: dict[str, Document], tmp_path: Path
 ) -> None:
