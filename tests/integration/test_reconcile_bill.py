@@ -158,6 +158,16 @@ def test_rows_lost_doubled_altered_mispriced_and_foreign_are_told(
     assert result.bar[Cause.DUPLICATES].usd == Decimal("0.5")
 
 
+def test_a_record_that_no_row_can_hold_is_missing(settings: Settings, records: list[Document], tmp_path: Path) -> None:
+    """The sink has it among its rejects; whoever compares must not take that for equal."""
+    odd = records[0] | {"request_id": "a-odd", "record_id": "odd", "chunk_count": "two"}
+    put(settings, settings.record_topic, [(b"a-odd", json.dumps(odd).encode(), 0), (b"a", b"no record", 0)])
+
+    result = held(settings, table(tmp_path / "db", records, settings.record_topic))
+
+    assert told(result) == {("missing", "a-odd", "other")}
+
+
 def test_a_sink_that_is_behind_has_lost_nothing(settings: Settings, records: list[Document], tmp_path: Path) -> None:
     """Records beyond its position are open; before it they are missing."""
     some = [each for each in records if each["request_id"] == "a-stated"]

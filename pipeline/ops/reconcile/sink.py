@@ -6,7 +6,6 @@ Owns the comparison column by column.  Reads the table `records` and, where ther
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from pipeline.sinks.row import Kind as Holds
 from pipeline.topics.reader import Progress, Topics, reading
 
 TITLE: Final = "records against the database"
+NO_ROW: Final = "no row"
 BATCH: Final = 500
 FINEST: Final = Decimal("1e-18")
 """USD that a column keeps."""
@@ -75,8 +75,10 @@ class _Partition:
         batch: list[Written] = []
         first = begin
         async for record in topics.read(f"records {self._number}", self._topic, self._number, begin, end):
-            with contextlib.suppress(Unfit):  # chunks against records tells
+            try:
                 batch.append(Written(record.offset, row_of(record.value or b"")))
+            except Unfit:
+                self._unfit(record.offset, record.value or b"")
             if len(batch) >= BATCH:
                 self._batch(batch, first, record.offset + 1)
                 batch, first = [], record.offset + 1
@@ -114,7 +116,7 @@ class _Partition:
                 self._result.states[State.OPEN] += 1
                 return
             usd = None if cost is None else -cost
-            self._result.add(Finding(Kind.MISSING, request_id, "no row", place, (), _cause(record), usd, -tokens))
+            self._result.add(Finding(Kind.MISSING, request_id, NO_ROW, place, (), _cause(record), usd, -tokens))
             return
         wrong = [difference for difference in map(_compare, COLUMNS, record.row, rows[0]) if difference is not None]
         if wrong:
@@ -134,6 +136,21 @@ class _Partition:
             self._result.add(finding)
         elif not wrong:
             self._result.states[State.OK] += 1
+
+    def _unfit(self, offset: int, value: bytes) -> None:
+        """A record that no row can hold: the sink rejects it. What is no record at all chunks against records tells."""
+        try:
+            record = json.loads(value)
+        except (ValueError, RecursionError):
+            return
+        request_id = record.get("request_id") if isinstance(record, dict) else None
+        labels = record.get("labels") if isinstance(record, dict) else None
+        if not isinstance(request_id, str):
+            return
+        if self._asked.selection.wants(request_id, labels if isinstance(labels, dict) else {}):
+            self._result.counts["records"] += 1
+            place = f"{self._topic}/{self._number}/{offset}"
+            self._result.add(Finding(Kind.MISSING, request_id, NO_ROW, place, (), Cause.OTHER, None, 0))
 
     def _strangers(self, first: int, end: int, known: set[str]) -> None:
         """Rows that name an offset of the range where the topic has no such record."""
