@@ -83,8 +83,17 @@ async def produce(
         return await delivery.send_all(source)
     finally:
         delivery.forget()
-        # After a failure the client may wait for brokers that are gone; its connections end with the process anyway.
-        await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=STOP_SECONDS)
+        await hang_up(producer)
+
+
+def unanswered(error: BaseException) -> bool:
+    """Whether an error of the client means that Kafka stopped answering; else it has refused."""
+    return isinstance(error, TimeoutError | KafkaTimeoutError) or getattr(error, "retriable", False)
+
+
+async def hang_up(producer: AIOKafkaProducer) -> None:
+    """Stop a producer. After a failure it may wait for brokers that are gone; its connections end with the process."""
+    await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=STOP_SECONDS)
 
 
 def parse(number: int, line: bytes) -> Line:
@@ -176,7 +185,7 @@ class _Delivery:
         if isinstance(error, MessageSizeTooLargeError):
             text = f"line {number} is larger than topic {self._topic} takes; the lines before it were sent"
             return UsageError(text, hint="leave it out: the worker would take it for oversize")
-        if isinstance(error, TimeoutError | KafkaTimeoutError) or getattr(error, "retriable", False):
+        if unanswered(error):
             text = f"Kafka at {self._servers} stopped answering at line {number}"
             return KafkaUnreachable(text, hint="run again when it is back: repeats are dropped by the ledger")
         text = f"Kafka refused line {number}: {type(error).__name__}"

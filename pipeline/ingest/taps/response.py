@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Generator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline.ingest.taps.encoding import Plain
 from pipeline.ingest.taps.frames import Frames
@@ -40,7 +40,10 @@ def is_tapped(response: Any) -> bool:
     return isinstance(response, _Response | _AsyncResponse)
 
 
-class _Body:
+W = TypeVar("W", Watch, AsyncWatch)
+
+
+class _Body(Generic[W]):
     """What sync and async bodies share: where the reading is.
 
     Attributes:
@@ -49,11 +52,13 @@ class _Body:
         closed: Somebody else closed it meanwhile.
     """
 
-    def __init__(self, headers: Any, translation: Translation, *, whole: bool) -> None:
+    def __init__(self, headers: Any, translation: Translation, watch: W, *, whole: bool) -> None:
+        """Begin before the first piece; arguments as of `tap_response`."""
         self.whole = whole
         self.reader: object = None
         self.closed = False
         self._translation = translation
+        self._watch: W = watch
         self._frames = Frames(headers.get("content-type", ""))
         self._plain = Plain(headers.get("content-encoding"))
 
@@ -66,13 +71,8 @@ class _Body:
         return End.LEFT if self.closed else error
 
 
-class Body(_Body):
+class Body(_Body[Watch]):
     """The body of a sync response."""
-
-    def __init__(self, headers: Any, translation: Translation, watch: Watch, *, whole: bool) -> None:
-        """Begin before the first piece; arguments as of `tap_response`."""
-        super().__init__(headers, translation, whole=whole)
-        self._watch = watch
 
     def left(self) -> None:
         """Publish that the reader closed it, unless its end is published."""
@@ -114,13 +114,8 @@ class Body(_Body):
             pieces.close()
 
 
-class AsyncBody(_Body):
+class AsyncBody(_Body[AsyncWatch]):
     """The body of an async response."""
-
-    def __init__(self, headers: Any, translation: Translation, watch: AsyncWatch, *, whole: bool) -> None:
-        """Begin before the first piece; arguments as of `tap_response`."""
-        super().__init__(headers, translation, whole=whole)
-        self._watch = watch
 
     async def left(self) -> None:
         """Publish that the reader closed it, unless its end is published."""

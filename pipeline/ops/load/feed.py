@@ -1,6 +1,7 @@
 """Chunks into a topic as fast as one process can: batches are filled by hand, one under way for each partition.
 
-Owns the producer's batches and what is told when they have arrived. Imports aiokafka, the partitioner and errors.
+Owns the producer's batches and what is told when they have arrived. Imports aiokafka, the partitioner, errors, and of
+`pipeline.ops.produce` what an error means.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.ops.produce import unanswered
 from pipeline.topics.partitioner import partition_of
 
 BATCH_BYTES: Final = 256 << 10
@@ -114,7 +116,7 @@ class Feed:
     def _blame(self, error: BaseException) -> Exception:
         if isinstance(error, MessageSizeTooLargeError):
             return UsageError(f"topic {self._topic} takes no batch of this size", hint="create it: streamledger topics")
-        if isinstance(error, TimeoutError | KafkaTimeoutError) or getattr(error, "retriable", False):
+        if unanswered(error):
             text = f"Kafka stopped answering after {self.sent:,} chunks"
             return KafkaUnreachable(text, hint="what did not arrive is `unsure` in the ledger file")
         text = f"Kafka refused chunks: {type(error).__name__}"

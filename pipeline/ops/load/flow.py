@@ -21,7 +21,7 @@ from pipeline.ops.load.course import Clocks, Course, Send
 from pipeline.ops.load.feed import BATCH_BYTES, Feed
 from pipeline.ops.load.ledger import Ledger
 from pipeline.ops.load.lines import Lines
-from pipeline.ops.produce import STALL_SECONDS, STOP_SECONDS, connect
+from pipeline.ops.produce import STALL_SECONDS, connect, hang_up
 from pipeline.settings import Settings
 from pipeline.settings import producer as arguments
 
@@ -125,8 +125,7 @@ async def load(settings: Settings, choice: Choice, ledger: Ledger, show: Show = 
         feed = Feed(producer, settings.chunk_topic, partitions, _noted(course, ledger))
         return await _Drive(course, feed, choice, live, show).run(ledger)
     finally:
-        # After a failure the client may wait for brokers that are gone; its connections end with the process anyway.
-        await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=STOP_SECONDS)
+        await hang_up(producer)
 
 
 async def dry(file: BinaryIO, choice: Choice, ledger: Ledger, show: Show = lambda *_: None) -> Outcome:

@@ -46,6 +46,41 @@ def test_a_foreign_suite_does_not_notice_it(pytester: pytest.Pytester) -> None:
     assert "streamledger_settings: 'nothing' has no value; write name = value" in outcome.stdout.str()
 
 
+MISTAKES = """
+import pytest
+from pipeline.testing import RecordMatcher, chat, fold
+
+record = fold(chat("r-9").text("Help").finish()).record
+
+def test_right():
+    assert record == RecordMatcher(text="Hello")
+
+def test_left():
+    assert RecordMatcher(text="Hello") == record
+
+def test_other_comparisons():
+    assert record != RecordMatcher(text="Help")
+
+def test_other_types():
+    assert RecordMatcher(text="Help") == 1
+
+@pytest.mark.streamledger("2s")
+def test_no_name(streamledger_ledger):
+    pass
+
+@pytest.mark.streamledger(session_windw="2s")
+def test_no_setting(streamledger_ledger):
+    pass
+
+@pytest.mark.streamledger(session_window="2")
+def test_no_unit(streamledger_ledger):
+    pass
+
+def test_no_kafka(streamledger_ledger):
+    pass
+"""
+
+
 def test_a_matcher_explains_itself_and_mistakes_are_said(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,41 +88,7 @@ def test_a_matcher_explains_itself_and_mistakes_are_said(
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("STREAMLEDGER_BOOTSTRAP_SERVERS", raising=False)
     pytester.makeini("[pytest]\nstreamledger_settings = partitions = 1\nstreamledger_bootstrap_servers = localhost:1")
-    pytester.makepyfile(
-        """
-        import pytest
-        from pipeline.testing import RecordMatcher, chat, fold
-
-        record = fold(chat("r-9").text("Help").finish()).record
-
-        def test_right():
-            assert record == RecordMatcher(text="Hello")
-
-        def test_left():
-            assert RecordMatcher(text="Hello") == record
-
-        def test_other_comparisons():
-            assert record != RecordMatcher(text="Help")
-
-        def test_other_types():
-            assert RecordMatcher(text="Help") == 1
-
-        @pytest.mark.streamledger("2s")
-        def test_no_name(streamledger_ledger):
-            pass
-
-        @pytest.mark.streamledger(session_windw="2s")
-        def test_no_setting(streamledger_ledger):
-            pass
-
-        @pytest.mark.streamledger(session_window="2")
-        def test_no_unit(streamledger_ledger):
-            pass
-
-        def test_no_kafka(streamledger_ledger):
-            pass
-        """
-    )
+    pytester.makepyfile(MISTAKES)
 
     outcome = pytester.runpytest_subprocess(*ALONE)
 
