@@ -86,7 +86,7 @@ def go_on() -> Iterator[Send]:
 
 ABANDONED: Final = 1_000
 WAVES: Final = 4
-BYTES: Final = 8_192
+BYTES: Final = 24_576
 """Of text in each of two chunks of an abandoned request."""
 
 

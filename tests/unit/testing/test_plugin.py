@@ -86,6 +86,8 @@ def test_a_matcher_explains_itself_and_mistakes_are_said(
 ) -> None:
     """Matchers on either side of ==; mistakes in plain words, before anything is waited for."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("CI", "BUILD_NUMBER"):  # with one of them pytest says every failure a second time, in its summary
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("STREAMLEDGER_BOOTSTRAP_SERVERS", raising=False)
     pytester.makeini("[pytest]\nstreamledger_settings = partitions = 1\nstreamledger_bootstrap_servers = localhost:1")
     pytester.makepyfile(MISTAKES)

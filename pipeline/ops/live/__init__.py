@@ -1,0 +1,1 @@
+"""The ledger as it is now, read from its topics: what `top` and `web` show."""
