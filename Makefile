@@ -15,6 +15,9 @@ WORKERS ?= 2
 CORE    := tests/unit/core tests/property
 DEMO    ?=
 
+# Tests, demo and chaos start hundreds of Python processes: each would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
 
 help: ## Show these targets
