@@ -22,7 +22,7 @@ CONTRACT_NAMES = {
     "security_protocol",
 }
 # fmt: on
-OPTIONAL = {"estimate_usage"}
+OPTIONAL = {"estimate_usage"} | {name for name in NAMES if name.startswith("web_")}
 """Settings that the contract's list does not have; all are off by default."""
 
 
