@@ -47,7 +47,7 @@ LIBRARIES: Final = ("jinja2", "sse_starlette", "starlette", "uvicorn")
 )
 def command(loaded: Loaded, *, window: str, content: bool) -> int:
     """Serve until it is stopped."""
-    require()
+    require(loaded.settings)
     start_logging(loaded.settings, third_party="warning")
     seconds = duration("--window", window) // 1_000
     if not 1 <= seconds <= LONGEST:
@@ -57,17 +57,20 @@ def command(loaded: Loaded, *, window: str, content: bool) -> int:
     return OK
 
 
-def require() -> None:
-    """See that the page can be served.
+def require(settings: Settings) -> None:
+    """See that the page can be served, before anything is started for it.
 
     Raises:
-        UsageError: its libraries are not installed.
+        UsageError: its libraries are not installed, or the settings must not be served.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise UsageError(
             f"the live page needs {', '.join(missing)}", hint="install the extra: pip install 'streamledger[web]'"
         )
+    from pipeline.web.server import check
+
+    check(settings)
 
 
 async def look(settings: Settings, window: int) -> None:

@@ -229,9 +229,9 @@ class Settings(BaseSettings):
         min_length=16,
     )
     web_content: bool = setting(
-        False,
-        "Whether everybody who may see the live page may see answers and tool calls",
-        "who watches streams need not read them",
+        default=False,
+        what="Whether everybody who may see the live page may see answers and tool calls",
+        why="who watches streams need not read them",
     )
     web_content_token: SecretStr | None = setting(
         None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, Literal, get_args
 from urllib.parse import urlencode
 
@@ -34,15 +35,19 @@ class Question:
     filter: Filter = field(default_factory=Filter)
     given: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def query(self) -> str:
-        """As a query string again."""
-        return urlencode(self.given)
+    def value(self, name: str) -> str:
+        """A filter as it was written; empty where it was not."""
+        return self.given.get(name, "")
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Questions with one key have one answer."""
-        return self.page, self.query
+    def query(self) -> str:
+        """As a query string again; questions with one query have one answer."""
+        return urlencode({"page": self.page, **self.given})
+
+    @property
+    def name(self) -> str:
+        """The query as the id of an element."""
+        return "stream-" + sha256(self.query.encode()).hexdigest()[:12]
 
     @property
     def narrow(self) -> bool:

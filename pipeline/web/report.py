@@ -1,4 +1,4 @@
-"""What the page of a request says of it: its chunks in time, its answer, its cost, its evidence, and whether they agree.
+"""What the page of a request says: chunks in time, answer, cost, evidence, and whether they agree.
 
 Owns the way from an explanation to the page, and the words for every way in which there is none. Imports its siblings.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
 from pipeline.errors import FoundProblem, KafkaUnreachable, StreamledgerError
 from pipeline.ops.explain import problem
@@ -113,11 +113,11 @@ def strip_of(told: Told, known: Strip | None) -> Strip | None:
         labels=summary.get("labels") or (known.labels if known is not None else {}),
         started_at=start,
         seen_at=max(times),
-        chunks=sum(not dot.duplicate for dot in dots),
+        chunks=len(dots),
         duplicates=sum(dot.duplicate for dot in dots),
         dots=dots,
         first_token_ms=known.first_token_ms if first is None and known is not None else first,
-        gaps=tuple(Gap(gap["attempt"], gap["first"], gap["last"]) for gap in document["gaps"]),
+        gaps=tuple(Gap(gap["attempt"], gap["first"], gap["last"], gap["image_index"]) for gap in document["gaps"]),
         box=known.box if known is not None and known.box is not None else box_of(told),
         partition=document["evidence"]["read"]["partition"],
         first_offset=rows[0]["offset"],
@@ -152,7 +152,7 @@ def box_of(told: Told) -> Box | None:
 def _dot(row: Json, at_ms: int) -> Dot:
     return Dot(
         at_ms=at_ms,
-        kind=cast(Literal["data", "usage", "error", "marker"], row["kind"]),
+        kind=row["kind"],
         index=row["chunk_index"],
         attempt=row["attempt"],
         duplicate="duplicate" in row["outcome"],

@@ -40,7 +40,16 @@ class Running(Source, Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: they end more than the server."""
+    """Says when it answers, and leaves signals to us: they end more than the server."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As ever."""
+        await super().startup(sockets)
+        self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -88,49 +97,49 @@ async def serve(settings: Settings, source: Running, ready: Callable[[str], None
 
 async def _serve(settings: Settings, source: Running, listening: socket.socket, ready: Callable[[str], None]) -> None:
     app, close = application(source, settings, Access(settings, time.monotonic))
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=FAREWELL,
-            ws="none",
-            ssl_certfile=settings.web_ssl_certfile,
-            ssl_keyfile=settings.web_ssl_keyfile,
-        )
+    certificate, key = settings.web_ssl_certfile, settings.web_ssl_keyfile
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=FAREWELL,
+        ws="none",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
+    server = _Server(config, lambda: ready(url(listening, tls=certificate is not None)))
 
     def end() -> None:
         server.should_exit = True
         close()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
     following = asyncio.ensure_future(source.run())
     following.add_done_callback(lambda _: end())  # a page that shows the past as the present must not stay up
-    told = asyncio.ensure_future(
-        _told(server, lambda: ready(url(listening, tls=settings.web_ssl_certfile is not None)))
-    )
     try:
-        await server.serve(sockets=[listening])
+        with _signals(end):
+            await server.serve(sockets=[listening])
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        following.cancel()
+        (ended,) = await asyncio.gather(following, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
+
+
+@contextlib.contextmanager
+def _signals(end: Callable[[], None]) -> Iterator[None]:
+    """Let the signals that end a process end the server; what they did before they do again afterwards."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
-        ended = following.done()
-        for task in (following, told):
-            task.cancel()
-        results = await asyncio.gather(following, told, return_exceptions=True)
-    if ended and isinstance(results[0], Exception):
-        raise results[0]
-
-
-async def _told(server: uvicorn.Server, ready: Callable[[], None]) -> None:
-    """Say that it answers, as soon as it does."""
-    while not server.started:
-        await asyncio.sleep(0.01)
-    ready()
+            signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """The site: its addresses, and what is answered at each.
 
-Owns the routes. Everything is read from a source of snapshots, requests from Kafka; nothing is written. Imports Starlette
-and its siblings.
+Owns the routes. Everything is read from a source of snapshots, requests from Kafka; nothing is written. Imports
+Starlette and its siblings.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from pipeline.ops.live.view import Filter, Snapshot, Strip
 from pipeline.settings import Settings
@@ -193,13 +193,11 @@ PATHS: Final = {"live": "/", "open": "/open", "money": "/money", "dead": "/dead"
 """The pages that change while they are looked at."""
 
 
-def application(source: Source, settings: Settings, access: Access) -> tuple[Starlette, Callable[[], None]]:
+def application(source: Source, settings: Settings, access: Access) -> tuple[ASGIApp, Callable[[], None]]:
     """The ASGI application, and what ends its open answers when the server ends."""
     site = Site(source, settings, access)
-    shield = Middleware(Shield, access=access)
-    return Starlette(
-        routes=site.routes(), middleware=[shield], exception_handlers={HTTPException: _missing}
-    ), site.close
+    app = Starlette(routes=site.routes(), exception_handlers={HTTPException: _missing, Exception: _missing})
+    return Shield(app, access), site.close  # outside of what answers failures: these have the headers too
 
 
 async def _alive(_: Request) -> Response:

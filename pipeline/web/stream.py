@@ -47,7 +47,7 @@ class Streams:
         self._source, self._look = source, look
         self._readers = 0
         self._closing = asyncio.Event()
-        self._rendered: dict[tuple[str, str], tuple[int, int, dict[str, str]]] = {}
+        self._rendered: dict[str, tuple[int, int, dict[str, str]]] = {}
 
     @property
     def readers(self) -> int:
@@ -107,14 +107,14 @@ class Streams:
     def _parts(self, question: Question) -> tuple[int, dict[str, str]]:
         """The parts of a page as they are now; drawn once for all who ask the same at one moment."""
         tick = int(asyncio.get_running_loop().time() * PER_SECOND)
-        known = self._rendered.get(question.key)
+        known = self._rendered.get(question.query)
         if known is not None and known[0] == tick:
             return known[1], known[2]
         snapshot = self._look(question)
         parts = {name: part(name, question, snapshot) for name in (*PARTS[question.page], "summary")}
         if len(self._rendered) > READERS:
             self._rendered.clear()
-        self._rendered[question.key] = (tick, snapshot.version, parts)
+        self._rendered[question.query] = (tick, snapshot.version, parts)
         return snapshot.version, parts
 
 

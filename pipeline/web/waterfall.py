@@ -1,7 +1,7 @@
 """What a cost is made of, line by line, each beginning where the one before ended.
 
-Owns the lines' names and places; the amounts are those of `pipeline.ops.explain`: of the price list's lines where it was
-asked, else of the record's parts. Pure.
+Owns the lines' names and places; the amounts are those of `pipeline.ops.explain`: of the price list's lines where it
+was asked, else of the record's parts. Pure.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def waterfall(cost: dict[str, Any] | None) -> Waterfall | None:
             )
             for line, call in asked
         ]
+        if total is not None and (rest := total - sum((amount for *_, amount in found), Decimal(0))):
+            found.append(("stated for other attempts", {}, rest))
     else:
         found = [(part["part"], {}, Decimal(str(part["amount"]))) for part in cost["parts"]]
         if not found and total is not None:

@@ -25,6 +25,9 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """Stream types in one word."""
 
+TAIL: Final = 8
+"""Characters of a request id that are shown whatever else has to go."""
+
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
@@ -38,13 +41,18 @@ def count(number: int | None) -> str:
 
 
 def short(number: int) -> str:
-    """A number of at most five characters: 999, 12.3k, 4.5M, 7.1G."""
-    amount = float(number)
-    for unit in ("", "k", "M", "G"):
-        if abs(amount) < 999.5 or unit == "G":
-            break
-        amount /= 1_000
-    return f"{number}" if not unit else f"{amount:.1f}{unit}" if abs(amount) < 99.95 else f"{amount:.0f}{unit}"
+    """A number in few characters: 999, 12.3k, 4.5M, 7G."""
+    amount, units = float(number), iter("kMG")
+    unit = ""
+    while abs(amount) >= 999.5 and unit != "G":
+        amount, unit = amount / 1_000, next(units)
+    return (
+        f"{number}"
+        if not unit
+        else f"{amount:.1f}".removesuffix(".0") + unit
+        if amount < 99.95
+        else f"{amount:.0f}{unit}"
+    )
 
 
 def usd(amount: Decimal | None) -> str:
@@ -68,6 +76,19 @@ def duration(ms: int | None) -> str:
     if ms < _HOUR:
         return f"{ms // _MINUTE} m {ms % _MINUTE // _SECOND:02d} s"
     return f"{ms // _HOUR} h {ms % _HOUR // _MINUTE:02d} m"
+
+
+def window(seconds: int) -> str:
+    """A span that somebody has chosen: 90 s, 15 min, 24 h."""
+    for size, unit in ((3_600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def tail(request_id: str) -> str:
+    """The end of a request id, which tells one from the next where they begin alike."""
+    return request_id[-TAIL:] if len(request_id) > 2 * TAIL else ""
 
 
 def moment(ms: int) -> str:
@@ -109,7 +130,8 @@ def named(strip: Strip) -> str:
 def gap(missing: Gap) -> str:
     """Indexes that are missing, with their attempt if it is not the first."""
     indexes = f"{missing.first}" if missing.first == missing.last else f"{missing.first}–{missing.last}"
-    return f"{indexes} of attempt {missing.attempt}" if missing.attempt else indexes
+    image = "" if missing.image is None else f" of image {missing.image}"
+    return f"{indexes}{image}" + (f" of attempt {missing.attempt}" if missing.attempt else "")
 
 
 def said(strip: Strip) -> str:
@@ -129,6 +151,7 @@ def said(strip: Strip) -> str:
 
 
 FILTERS: Final = {
-    each.__name__: each for each in (count, short, usd, duration, moment, clock, share, rate, kind, named, gap, said)
+    each.__name__: each
+    for each in (count, short, usd, duration, window, tail, moment, clock, share, rate, kind, named, gap, said)
 }
 """By the names that templates call them."""

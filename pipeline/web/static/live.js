@@ -1,4 +1,5 @@
 // Pause, and whether the page is live. All else is htmx's; without scripts the page is whole and stands still.
+// Comes before htmx: the stream's first event must find who listens.
 "use strict";
 (() => {
   const button = document.getElementById("pause");
