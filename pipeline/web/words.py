@@ -1,6 +1,6 @@
 """Numbers, times and names as a person reads them on the page.
 
-Owns their forms, which templates use as filters. Imports the standard library and the view's shapes.
+Owns their forms, which templates use as filters. Imports MarkupSafe and the view's shapes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
+
+from markupsafe import Markup, escape
 
 from pipeline.ops.live.view import Gap, Strip
 
@@ -38,6 +40,19 @@ _DIGITS: Final = 3
 def count(number: int | None) -> str:
     """A whole number with thousands apart."""
     return NOTHING if number is None else f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: 1 gap, 2 gaps."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def coded(text: str) -> Markup:
+    """A text of ours with its commands, which stand between backticks, as code."""
+    pieces = (
+        Markup("<code>{}</code>").format(piece) if at % 2 else escape(piece) for at, piece in enumerate(text.split("`"))
+    )
+    return Markup("").join(pieces)
 
 
 def short(number: int) -> str:
@@ -152,6 +167,23 @@ def said(strip: Strip) -> str:
 
 FILTERS: Final = {
     each.__name__: each
-    for each in (count, short, usd, duration, window, tail, moment, clock, share, rate, kind, named, gap, said)
+    for each in (
+        count,
+        counted,
+        coded,
+        short,
+        usd,
+        duration,
+        window,
+        tail,
+        moment,
+        clock,
+        share,
+        rate,
+        kind,
+        named,
+        gap,
+        said,
+    )
 }
 """By the names that templates call them."""
