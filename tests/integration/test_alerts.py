@@ -30,7 +30,7 @@ SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 ALERTS: Final = frozenset(re.findall(r"- alert: (\w+)", (PROMETHEUS / "alerts.yaml").read_text(encoding="utf-8")))
 GONE: Final = frozenset({"WorkerDown", "SinkDown"})
-RESTORING: Final = frozenset({"RecoverySlow", "RecoveryStuck"})
+RESTORING: Final = frozenset({"RecoverySlow"})
 SICK: Final = ALERTS - GONE - RESTORING
 """What can be wrong all at once; who restores, or is gone, does not show the rest."""
 
