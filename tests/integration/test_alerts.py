@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ import yaml
 
 from pipeline.ops.broker.ports import HOST, free_ports
 from pipeline.testing.waiting import eventually
-from tests.patient import Patient
+from tests.patient import Patient, State
 
 PROMETHEUS: Final = Path(__file__).parents[2] / "docker/prometheus"
 FASTER: Final = 150
@@ -146,6 +147,9 @@ def test_every_alert_fires_and_resolves(patient: Patient, ask: Callable[[str], A
         assert [text for text in texts if "<no value>" in text or "<error" in text] == []
         return {alert["labels"]["alertname"] for alert in alerts}
 
+    def fires(alerts: frozenset[str]) -> bool:
+        return firing() == alerts
+
     def nothing_but(*allowed: frozenset[str]) -> Callable[[], None]:
         def watch() -> None:
             if odd := firing() - frozenset().union(*allowed):
@@ -160,8 +164,14 @@ def test_every_alert_fires_and_resolves(patient: Patient, ask: Callable[[str], A
     # Prometheus looks for its targets five seconds after it started: faster than fast, that is an outage.
     eventually(lambda: scraped(3) and firing() == set())
     eventually(lambda: scraped(20), watch=nothing_but())
+    states: tuple[tuple[State, frozenset[str]], ...] = (
+        ("sick", SICK),
+        ("restoring", RESTORING),
+        ("gone", GONE),
+        ("healthy", frozenset()),
+    )
     before = frozenset[str]()
-    for state, alerts in (("sick", SICK), ("restoring", RESTORING), ("gone", GONE), ("healthy", frozenset[str]())):
+    for state, alerts in states:
         patient.become(state)
-        eventually(lambda alerts=alerts: firing() == alerts, what=state, watch=nothing_but(before, alerts))
+        eventually(functools.partial(fires, alerts), what=state, watch=nothing_but(before, alerts))
         before = alerts
