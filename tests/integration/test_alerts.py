@@ -163,7 +163,7 @@ def test_every_alert_fires_and_resolves(patient: Patient, ask: Callable[[str], A
 
     # Prometheus looks for its targets five seconds after it started: faster than fast, that is an outage.
     eventually(lambda: scraped(3) and firing() == set())
-    eventually(lambda: scraped(20), watch=nothing_but())
+    eventually(lambda: scraped(10), watch=nothing_but())
     states: tuple[tuple[State, frozenset[str]], ...] = (
         ("sick", SICK),
         ("restoring", RESTORING),
