@@ -8,6 +8,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from schemas.deadletter import DeadLetterReason
+from schemas.record import ClosedBy, Status
 from tests.promql import names, promtool, unknown
 
 PROMETHEUS: Final = Path(__file__).parents[3] / "docker/prometheus"
@@ -62,6 +64,20 @@ def test_no_alert_is_without_a_rule_test() -> None:
 def test_an_alert_asks_for_what_exists(rule: dict[str, Any]) -> None:
     """A renamed metric or label fails a test, not a night."""
     assert unknown(rule["expr"]) == []
+
+
+def test_alerts_select_values_that_exist() -> None:
+    """A value that no record or dead letter ever has would be an alert that never fires."""
+    words = {"status": set(Status), "closed_by": set(ClosedBy), "reason": set(DeadLetterReason)}
+    asked = [
+        (label, value)
+        for rule in RULES
+        for label, values in re.findall(r'\b(status|closed_by|reason) *!?=~? *"([^"]+)"', rule["expr"])
+        for value in values.split("|")
+    ]
+
+    assert {label for label, _ in asked} == set(words)
+    assert [(label, value) for label, value in asked if value not in words[label]] == []
 
 
 @each_rule
