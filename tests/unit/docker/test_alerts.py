@@ -68,7 +68,7 @@ def test_an_alert_asks_for_what_exists(rule: dict[str, Any]) -> None:
 
 def test_alerts_select_values_that_exist() -> None:
     """A value that no record or dead letter ever has would be an alert that never fires."""
-    words = {"status": set(Status), "closed_by": set(ClosedBy), "reason": set(DeadLetterReason)}
+    words: dict[str, set[str]] = {"status": {*Status}, "closed_by": {*ClosedBy}, "reason": {*DeadLetterReason}}
     asked = [
         (label, value)
         for rule in RULES
