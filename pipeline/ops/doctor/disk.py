@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pipeline.ops.doctor.finding import Finding, fine, thin, unseen, wrong
-
-try:
-    import resource
-except ImportError:  # pragma: no cover (no such limits on this system)
-    resource = None  # type: ignore[assignment]  # looked at before it is used
 
 GIB: Final = 1 << 30
 LEAST_BYTES: Final = GIB // 2
@@ -70,9 +67,16 @@ def existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def writable(path: Path) -> bool:
-    """Whether this process may make files there."""
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+def refusal(path: Path) -> str | None:
+    """Why this process can't make files in a directory; None if it can.
+
+    Rights alone don't tell: a disk may be read-only, and root may all.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".doctor-", dir=path):
+            return None
+    except OSError as error:
+        return error.strerror or type(error).__name__
 
 
 def look(path: Path) -> Disk:
@@ -95,16 +99,16 @@ def slots(data_dir: Path, ledger: str) -> list[Slot]:
     return found
 
 
-def check_directory(data_dir: Path, *, may: bool, there: Path) -> Finding:
+def check_directory(data_dir: Path, there: Path, why_not: str | None) -> Finding:
     """Whether a worker can keep its stores.
 
     Args:
         data_dir: As set.
-        may: Whether `there` can be written.
         there: data_dir, or the nearest directory above it.
+        why_not: Why `there` can't be written; None if it can.
     """
-    if not may:
-        text = f"{data_dir} can't be written by uid {os.getuid()}"
+    if why_not is not None:
+        text = f"{data_dir} can't be used by uid {os.getuid()}: {why_not}"
         return wrong("data-dir", text, "give that user the directory, or set data_dir to one that it owns")
     return fine("data-dir", f"{data_dir}" + ("" if there == data_dir else " (will be made)"))
 
@@ -153,8 +157,6 @@ def check_slots(found: list[Slot]) -> Finding:
 
 def open_files() -> int | None:
     """How many files this process may open; None without a limit."""
-    if resource is None:
-        return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 
