@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import ApiVersionRequest
 
 from pipeline.settings import Settings, client
-from pipeline.topics.admin import REQUEST_MILLISECONDS, Found, administering, definitions, describe
+from pipeline.topics.admin import REQUEST_MILLISECONDS, Found, administering, definitions
 
 TRANSACTIONS: Final = "__transaction_state"
 POSITIONS: Final = "__consumer_offsets"
@@ -70,20 +70,25 @@ async def gather(settings: Settings) -> Cluster:
     names = [topic.name for topic in definitions(settings)]
     kafka = client(settings)
     async with administering(kafka) as admin:
-        told = await admin.describe_cluster()
-        brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in told["brokers"]}
+        seen = await admin.describe_cluster()
+        brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in seen["brokers"]}
         described = await admin.describe_topics([*names, TRANSACTIONS, POSITIONS])
-        asked = await asyncio.gather(*(_broker_settings(admin, number) for number in brokers))
-    topics = await describe(kafka, names)
+        asked = await asyncio.gather(*(_asked(admin, ConfigResourceType.BROKER, str(number)) for number in brokers))
+        there = [each["topic"] for each in described if each["error_code"] == 0 and each["topic"] in names]
+        told = await asyncio.gather(*(_asked(admin, ConfigResourceType.TOPIC, name) for name in there))
     forbidden = {each["topic"] for each in described if each["error_code"] in FORBIDDEN}
     parts = {
         each["topic"]: [Part(p["leader"], len(p["replicas"]), len(p["isr"])) for p in each["partitions"]]
         for each in described
         if each["error_code"] == 0
     }
+    topics = {
+        name: Found(len(parts[name]), min((part.replicas for part in parts[name]), default=0), config)
+        for name, config in zip(there, told, strict=True)
+    }
     addresses = dict.fromkeys([*settings.bootstrap_servers.split(","), *brokers.values()])
     return Cluster(
-        cluster_id=str(told["cluster_id"]),
+        cluster_id=str(seen["cluster_id"]),
         brokers=brokers,
         unreachable=await _unreachable(addresses),
         versions=await _versions(kafka, brokers),
@@ -94,10 +99,10 @@ async def gather(settings: Settings) -> Cluster:
     )
 
 
-async def _broker_settings(admin: Any, number: int) -> dict[str, str]:
-    """Settings of a broker; none where they may not be asked for, or it is away."""
+async def _asked(admin: Any, kind: ConfigResourceType, name: str) -> dict[str, str]:
+    """Settings of a broker or a topic; none where they may not be asked for, or the broker is away."""
     try:
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(number))])
+        answers = await admin.describe_configs([ConfigResource(kind, name)])
     except (KafkaError, TimeoutError):
         return {}
     found = (resource for answer in answers for resource in answer.resources)

@@ -6,33 +6,36 @@ No value of a secret is looked at or told. Imports the settings.
 from __future__ import annotations
 
 import ipaddress
+import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
 from pipeline.ops.doctor.finding import Finding, fine, thin, wrong
 from pipeline.settings import NAMES, Loaded, Settings, secret
 
-KEYS: Final = ("ssl_keyfile",)
-"""Settings that name a file which is a secret."""
+_SECRET_FILES: Final = ("ssl_keyfile", "_token_file")
+"""Ends of the names of settings whose file is a secret."""
+_BY_FILE: Final = "_FILE"
+"""End of the names of variables that name a file with a secret."""
 
 _ADDRESS: Final = "_address"
+_ALONE: Final = frozenset({"metrics_address"})
+"""Addresses that without a host are this machine's alone; others are every interface then."""
 
 
-def secret_files(loaded: Loaded) -> dict[str, Path]:
-    """Files that hold a secret, by what names them: keys, and the settings file that a password stands in."""
-    found = {name: path for name in KEYS if (path := getattr(loaded.settings, name)) is not None}
+def secret_files(loaded: Loaded, environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
+    """Files that hold a secret, by what names them: keys, tokens, and the settings file that a password stands in."""
+    found = {}
     for name in NAMES:
-        origin = loaded.origins[name]
+        value, origin = getattr(loaded.settings, name), loaded.origins[name]
+        if isinstance(value, Path) and name.endswith(_SECRET_FILES):
+            found[name] = value
         if secret(name) and origin.kind == "file":
             found["the settings file"] = Path(origin.place)
-    for name in NAMES:  # a secret that is read from a file of its own
-        value = getattr(loaded.settings, name)
-        if name.endswith("_file") and isinstance(value, Path):
-            found[name] = value
+        if secret(name) and origin.kind == "env" and origin.place.endswith(_BY_FILE) and origin.place in environ:
+            found[origin.place] = Path(environ[origin.place])
     return found
 
 
@@ -64,8 +67,11 @@ def check_addresses(settings: Settings, names: Iterable[str] = NAMES) -> Iterato
         if not name.endswith(_ADDRESS) or address is None:
             continue
         opened.append(f"{name} {address}")
-        token = f"{name.removesuffix(_ADDRESS)}_token"
-        if not loopback(address) and not _given(getattr(settings, token, None)):
+        stem = name.removesuffix(_ADDRESS)
+        token, clients = f"{stem}_token", f"{stem}_ssl_cafile"
+        guarded = any(getattr(settings, guard, None) for guard in (token, clients))
+        alone = loopback(address) or (address.startswith(":") and name in _ALONE)
+        if not alone and not guarded:
             advice = f"set {token}, or bind to 127.0.0.1" if token in NAMES else "bind to 127.0.0.1"
             yield wrong("addresses", f"{name} {address} is open to the network without a token", advice)
     yield fine("addresses", ", ".join(opened) or "nothing listens unless it is asked to")
@@ -89,7 +95,3 @@ def check_transport(settings: Settings) -> Finding:
     if protocol == "SASL_PLAINTEXT" and settings.sasl_mechanism == "PLAIN":
         what = f"the password, {what}"
     return thin("transport", f"{protocol}: {what} cross the network unencrypted", "set security_protocol to SASL_SSL")
-
-
-def _given(token: object) -> bool:
-    return bool(token.get_secret_value() if isinstance(token, SecretStr) else token)

@@ -160,7 +160,12 @@ class TestExposure:
         """Without one it is not."""
         origins = dict.fromkeys(NAMES, Origin("default", "")) | {"sasl_plain_password": Origin("file", "/x.toml")}
 
+        by_file = dict.fromkeys(NAMES, Origin("env", "STREAMLEDGER_SASL_PLAIN_PASSWORD_FILE"))
+
         assert exposure.secret_files(Loaded(Settings(), origins)) == {"the settings file": Path("/x.toml")}
+        assert exposure.secret_files(Loaded(Settings(), by_file), {"STREAMLEDGER_SASL_PLAIN_PASSWORD_FILE": "/x"}) == {
+            "STREAMLEDGER_SASL_PLAIN_PASSWORD_FILE": Path("/x")
+        }
         assert exposure.secret_files(Loaded(Settings(), dict.fromkeys(NAMES, Origin("env", "")))) == {}
 
     @pytest.mark.parametrize(
@@ -170,12 +175,12 @@ class TestExposure:
             ("127.0.0.1:9100", ["ok"]),
             ("localhost:9100", ["ok"]),
             ("[::1]:9100", ["ok"]),
-            (":9100", ["wrong", "ok"]),
+            (":9100", ["ok"]),
             ("0.0.0.0:9100", ["wrong", "ok"]),
         ],
     )
     def test_an_open_address_wants_a_token(self, address: str | None, found: list[str]) -> None:
-        """An empty host is every interface."""
+        """A port alone is this machine's."""
         assert states(exposure.check_addresses(Settings(metrics_address=address))) == found
 
     @pytest.mark.parametrize(
