@@ -115,7 +115,8 @@ def check_listeners(cluster: Cluster) -> Iterator[Finding]:
 def check_settings(cluster: Cluster) -> Iterator[Finding]:
     """The brokers' own settings that the engine depends on."""
     if not cluster.settings:
-        advice = "grant DescribeConfigs on the cluster, or ask its operator for the settings the README lists"
+        names = ", ".join(rule.name for rule in RULES)
+        advice = f"grant DescribeConfigs on the cluster, or ask its operator for {names}"
         yield unseen("broker-settings", "not allowed to look", advice)
         return
     broken = [finding for rule in RULES if (finding := _judged(rule, cluster.settings)) is not None]
@@ -138,6 +139,8 @@ def check_internal(cluster: Cluster) -> Iterator[Finding]:
     if few:
         text = f"{', '.join(few)} replicas: with {SAFE_COPIES} a lost broker holds up nobody"
         yield thin("internal-topics", text, "raise transaction.state.log.replication.factor and reassign partitions")
+    elif TRANSACTIONS in cluster.denied:
+        yield unseen("internal-topics", "not allowed to look", f"grant Describe on {TRANSACTIONS} and {POSITIONS}")
     elif TRANSACTIONS not in cluster.parts:
         yield unseen("internal-topics", "not there yet: the first transaction makes them")
     else:

@@ -136,7 +136,7 @@ async def _ledger(cluster: Cluster, settings: Settings, now: Clock, seconds: flo
     partitions = 0 if books.chunks is None else len(books.chunks)
     return [
         *ledger.check_versions(books, settings.record_topic),
-        ledger.check_format(books.rows),
+        ledger.check_format(books),
         ledger.check_clock(measured, newest, now(), settings.clock_slack),
         *ledger.check_group(books, partitions, settings.ledger),
         *ledger.check_positions(books, PATIENCE * settings.checkpoint_interval / 1_000),
@@ -162,6 +162,8 @@ async def _books(cluster: Cluster, settings: Settings) -> tuple[Books, int | Non
     logs, told, denied = {}, {}, {}
     for topic, (back, look) in looks.items():
         if topic not in cluster.topics:
+            if topic in cluster.denied:
+                denied[topic] = "not allowed to look"
             continue
         try:
             logs[topic], told[topic] = await ends(settings, topic, cluster.topics[topic].partitions, back, look)

@@ -101,8 +101,11 @@ def check_versions(books: Books, record_topic: str) -> Iterator[Finding]:
         yield fine("schema-versions", f"{SCHEMA_VERSION}; the topics are empty")
 
 
-def check_format(rows: Mapping[int, Row]) -> Finding:
+def check_format(books: Books) -> Finding:
     """Whether this program can restore the state in the changelog."""
+    rows = books.rows
+    if books.changelog is None:
+        return unseen("state-format", "the changelog is not to be seen")
     if not rows:
         return fine("state-format", f"{FORMAT}; no checkpoint is in the last rows")
     newest, oldest = max(row.format for row in rows.values()), min(row.format for row in rows.values())
@@ -146,7 +149,7 @@ def check_group(books: Books, partitions: int, name: str) -> Iterator[Finding]:
     if before is None or after is None:
         yield unseen("group", "not allowed to look", f"grant Describe on group {name}")
         return
-    text = f"{after.members} workers, {partitions} partitions"
+    text = f"{after.members} worker{'s' if after.members != 1 else ''}, {partitions} partitions"
     if not after.members:
         yield thin("group", f"no worker runs ({after.state})", "start them: streamledger worker")
     elif after.state in _SETTLING:

@@ -25,9 +25,15 @@ _LEAST_IN_SYNC: Final = 2
 
 def check_topics(cluster: Cluster, settings: Settings) -> Iterator[Finding]:
     """Every difference from the definitions that breaks a promise, each with the command that mends it."""
-    wanted = [topic for topic in definitions(settings) if topic.name not in cluster.denied]
-    for name in sorted(cluster.denied):
-        yield unseen("topics", f"{name}: not allowed to look", f"grant Describe and DescribeConfigs on {name}")
+    wanted = []
+    for topic in definitions(settings):
+        if topic.name in cluster.denied:
+            there = topic.name in cluster.topics
+            text = f"{topic.name}: not allowed to look" + (" at its settings" if there else "")
+            rights = "DescribeConfigs" if there else "Describe and DescribeConfigs"
+            yield unseen("topics", text, f"grant {rights} on {topic.name}")
+        else:
+            wanted.append(topic)
     roles = {topic.role for topic in wanted}
     if not {"chunks", "markers"} <= roles:  # what `compare` holds against each other
         return

@@ -142,6 +142,8 @@ class TestBrokers:
 
         assert states(brokers.check_internal(few)) == ["warn"]
         assert states(brokers.check_internal(replace(WELL, parts=none))) == ["unknown"]
+        hidden = brokers.check_internal(replace(WELL, parts=none, denied=frozenset({TRANSACTIONS})))
+        assert [finding.text for finding in hidden] == ["not allowed to look"]
 
 
 class TestTopics:
@@ -202,7 +204,7 @@ class TestLedger:
         """Nothing asks for anything."""
         found = [
             *ledger.check_versions(BOOKS, "r"),
-            ledger.check_format(BOOKS.rows),
+            ledger.check_format(BOOKS),
             ledger.check_clock(0.0, None, 0.0, 5_000),
             *ledger.check_group(BOOKS, 2, "main"),
             *ledger.check_positions(BOOKS, 3.0),
@@ -223,7 +225,8 @@ class TestLedger:
     )
     def test_state_of_another_format_is_told(self, form: int, state: str) -> None:
         """An older one is read; of a newer one nothing may be assumed."""
-        assert ledger.check_format({0: Row(1, form)}).state == state
+        assert ledger.check_format(replace(BOOKS, rows={0: Row(1, form)})).state == state
+        assert ledger.check_format(replace(BOOKS, changelog=None)).state == "unknown"
 
     @pytest.mark.parametrize(
         ("measured", "newest", "state"),
