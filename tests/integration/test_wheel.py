@@ -244,6 +244,7 @@ def test_without_an_extra_each_command_says_which_one_to_install(place: Path, re
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("source", ["wheel", "sdist"])
 def test_the_distribution_installs_with_its_own_dependencies(built: Path, tmp_path: Path, source: str) -> None:
     """As pipx and uvx do it: an environment of its own, from the registry, held to the locked versions."""
@@ -253,7 +254,7 @@ def test_the_distribution_installs_with_its_own_dependencies(built: Path, tmp_pa
     pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / ".ci/requirements.lock")]
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STREAMLEDGER"))}
     done = subprocess.run(
-        [*pip, str(archive)], cwd=tmp_path, env=outside, capture_output=True, timeout=280, check=False
+        [*pip, str(archive)], cwd=tmp_path, env=outside, capture_output=True, timeout=800, check=False
     )
     if done.returncode and any(word in done.stderr for word in (b"Connection", b"No matching distribution")):
         pytest.skip(f"the packages can't be had: {done.stderr.decode().splitlines()[-1]}")

@@ -63,8 +63,15 @@ class Slot:
 
 
 def existing(path: Path) -> Path:
-    """The directory, or the nearest above it that is there."""
-    return next(each for each in (path, *path.parents) if each.exists())
+    """The directory, or the nearest above it that is there and may be looked at."""
+    return next(each for each in (path.absolute(), *path.absolute().parents) if _there(each))
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def refusal(path: Path) -> str | None:
@@ -191,7 +198,8 @@ def _kind(path: Path) -> str | None:
 def _locks() -> frozenset[int] | None:
     """Inodes of files that somebody has locked; None where the system does not say.
 
-    Trying the lock would tell, too; but a worker that starts in this moment would pass its own store by.
+    Trying the lock would tell, too; but a worker that starts in this moment would pass its own store by. The device of
+    a lock is left aside: some file systems tell another one for it than for the file.
     """
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()

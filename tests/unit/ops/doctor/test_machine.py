@@ -99,6 +99,9 @@ class TestDisk:
         (tmp_path / "file").touch()
 
         assert disk.existing(tmp_path / "a" / "b") == tmp_path
+        assert (
+            disk.existing(tmp_path / ("a" * 300)) == tmp_path
+        )  # like one that may not be looked at: an error, no answer
         assert disk.refusal(tmp_path) is None
         assert disk.refusal(tmp_path / "file") == "Not a directory"
         assert list(tmp_path.iterdir()) == [tmp_path / "file"]
