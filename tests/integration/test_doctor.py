@@ -147,17 +147,18 @@ def healthy(settings: Settings, ledger_topics: list[Any], tmp_path: Path) -> Ite
     """Report on a ledger with a worker and traffic."""
     chunks = [(stream.request_id, stream.chunk(i)) for stream in streams(1, seed=1) for i in range(5)]
 
-    async def traffic() -> None:
-        while True:
-            await send(settings, iter(chunks), per_second=200)
+    async def traffic(enough: asyncio.Event) -> None:
+        while not enough.is_set():
+            await send(settings, iter(chunks))
 
     async def look() -> Report:
-        sending = asyncio.ensure_future(traffic())
+        enough = asyncio.Event()
+        sending = asyncio.ensure_future(traffic(enough))
         try:
-            return await examine(loaded(settings), seconds=30)
+            return await examine(loaded(settings), seconds=60)
         finally:
-            sending.cancel()
-            await asyncio.wait([sending])
+            enough.set()
+            await sending
 
     assert ledger_topics
     with running(settings, tmp_path / "log") as worker:

@@ -6,6 +6,7 @@ siblings, `topics.group`, the price list and the settings.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +30,10 @@ LISTEN_SECONDS: Final = 2.0
 MESSAGES_BACK: Final = 16
 ROWS_BACK: Final = 64
 """Offsets that are looked at; half of them may be marks of transactions, and restarts leave rows of their own."""
-PATIENCE: Final = 3
-"""Checkpoint intervals in which a position has to move."""
+PATIENCE: Final = 10
+"""Checkpoint intervals in which a position has to move while chunks wait; a busy machine needs some seconds for one."""
+LOOK_SECONDS: Final = 0.5
+"""Between two looks at positions that have not moved."""
 
 Section = Literal["machine", "kafka", "ledger"]
 Clock = Callable[[], float]
@@ -132,15 +135,20 @@ async def _ledger(cluster: Cluster, settings: Settings, now: Clock, seconds: flo
     before = await _group(settings)
     books, newest = await _books(cluster, settings)
     measured = await _measured(cluster, settings, seconds, now)
-    after = await _group(settings)
-    books = replace(books, before=before, after=after, seconds=time.monotonic() - started)
+    patience = PATIENCE * settings.checkpoint_interval / 1_000
+    while True:
+        after = await _group(settings)
+        books = replace(books, before=before, after=after, seconds=time.monotonic() - started)
+        if not ledger.still(books) or books.seconds >= patience:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
     partitions = 0 if books.chunks is None else len(books.chunks)
     return [
         *ledger.check_versions(books, settings.record_topic),
         ledger.check_format(books),
         ledger.check_clock(measured, newest, now(), settings.clock_slack),
         *ledger.check_group(books, partitions, settings.ledger),
-        *ledger.check_positions(books, PATIENCE * settings.checkpoint_interval / 1_000),
+        *ledger.check_positions(books, patience),
     ]
 
 

@@ -177,14 +177,27 @@ def check_positions(books: Books, still_after: float) -> Iterator[Finding]:
         return
     found = [*_lost(books, books.chunks), *_forgotten(books, books.changelog), *_differing(books)]
     yield from found
-    lag = {n: log.end - _position(books, n, log) for n, log in books.chunks.items()}
-    waiting = {number: behind for number, behind in lag.items() if behind > 0}
+    waiting = _waiting(books)
     text = f"{sum(waiting.values()):,} offsets behind"
-    if waiting and _still(books, waiting, still_after):
+    if still(books) and books.seconds >= still_after:
         advice = "look at the workers' logs; `streamledger_lag_seconds` says whether it grows"
         yield thin("positions", f"{text}, and none moved in {books.seconds:.0f} s", advice)
     elif not found:
         yield fine("positions", text if waiting else "all chunks are worked through")
+
+
+def still(books: Books) -> bool:
+    """Whether chunks wait, there are workers, and no position before one of them moved between the two looks."""
+    before, after, waiting = books.before, books.after, _waiting(books)
+    if not waiting or before is None or after is None or not after.members:
+        return False
+    return all(before.offsets.get(number) == after.offsets.get(number) for number in waiting)
+
+
+def _waiting(books: Books) -> dict[int, int]:
+    """Offsets behind the position, by partition, where there are some."""
+    lag = {number: log.end - _position(books, number, log) for number, log in (books.chunks or {}).items()}
+    return {number: behind for number, behind in lag.items() if behind > 0}
 
 
 def _position(books: Books, number: int, log: Log) -> int:
@@ -229,14 +242,6 @@ def _differing(books: Books) -> Iterator[Finding]:
             "somebody reset it, or it expired: workers go by the checkpoint, lag tools are wrong until the next one"
         )
         yield thin("positions", text, advice)
-
-
-def _still(books: Books, waiting: Mapping[int, int], seconds: float) -> bool:
-    """Whether no position with something before it moved, though there was time and somebody to move it."""
-    before, after = books.before, books.after
-    if before is None or after is None or not after.members or books.seconds < seconds:
-        return False
-    return all(before.offsets.get(number) == after.offsets.get(number) for number in waiting)
 
 
 def _replaced(before: Group, after: Group, client_id: str) -> str | None:
