@@ -33,21 +33,28 @@ for name in COMMANDS:
 print(*COMMANDS)
 """
 
-WITHOUT_EXTRAS: Final = """
+WITHOUT_EXTRAS: Final = '''
 import json, sys
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in json.loads(sys.argv[1]):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+class Without:
+    """A finder that does not find some libraries."""
 
-sys.meta_path.insert(0, Absent())
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, *rest):
+        return None if name.partition(".")[0] in json.loads(sys.argv[1]) else self.finder.find_spec(name, *rest)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 from click.testing import CliRunner
 from pipeline.cli import main
 for line in json.loads(sys.argv[2]):
     done = CliRunner().invoke(main, line.split())
     print(json.dumps([done.exit_code, done.stderr]))
-"""
+'''
 LIBRARIES: Final = (
     *("bpe_openai", "cloudevents", "duckdb", "jinja2", "opentelemetry", "psycopg", "sse_starlette", "starlette"),
     "uvicorn",

@@ -114,7 +114,8 @@ async def _versions(kafka: Mapping[str, Any], brokers: Mapping[int, str]) -> dic
     found: dict[int, Mapping[int, int]] = {}
     asking = AIOKafkaClient(**kafka, request_timeout_ms=REQUEST_MILLISECONDS)
     try:
-        await asking.bootstrap()
+        with contextlib.suppress(KafkaError, TimeoutError):
+            await asking.bootstrap()
         for number in brokers:
             with contextlib.suppress(KafkaError, TimeoutError):
                 answer = await asking.send(number, ApiVersionRequest())

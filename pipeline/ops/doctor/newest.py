@@ -52,6 +52,7 @@ async def ends(
 
     Raises:
         KafkaError: The topic can't be read.
+        TimeoutError: Its end did not come in READ_SECONDS.
     """
     places = [TopicPartition(topic, number) for number in range(partitions)]
     found: dict[int, T] = {}
@@ -72,6 +73,8 @@ async def ends(
                     if told is not None:
                         found[place.partition] = told
             waiting = {place for place in waiting if await consumer.position(place) < last[place]}
+    if waiting:
+        raise TimeoutError
     logs = {p.partition: Log(begins[p], last[p], newest.get(p.partition)) for p in places}
     return logs, found
 
