@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "demo": "Show the whole way of a chunk: broker, streams of all types, worker killed in mid-stream, records, audit.",
     "worker": "Run the worker that turns chunks into records.",
     "topics": "Create the topics, or check that they are as promised.",
+    "doctor": "Check this machine, Kafka and the ledger, and say what to do.",
     "broker": "Run an embedded Kafka in the foreground.",
     "config": "Show the effective settings and where each came from.",
     "chunks": "Turn a provider's recorded stream into chunk JSON lines.",

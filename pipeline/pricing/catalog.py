@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from importlib import metadata, resources
 from typing import Any, Final
 
 from genai_prices.data import providers as list_providers
 from genai_prices.data_units import unit_data
-from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, Provider, StartDateConstraint, TieredPrices
 
 from pipeline.core.cost import Unpriced
 from pipeline.pricing.provider import KNOWN, plain_name
@@ -137,6 +137,17 @@ class Catalog:
                     self._listings[place] = Listing(seller, found)
                 return self._listings[place]
         return Unpriced("unknown_model")
+
+    def newest(self, at: date) -> date | None:
+        """When the newest price that counts on a day began: the list has no date of its own, and is no older."""
+        starts = [
+            dated.constraint.start_date
+            for seller in list_providers
+            for model in seller.models
+            for dated in ([] if isinstance(model.prices, ModelPrice) else model.prices)
+            if isinstance(dated.constraint, StartDateConstraint)
+        ]
+        return max((start for start in starts if start <= at), default=None)
 
     def listings(self, provider: str | None = None) -> Iterator[Listing]:
         """All entries, or those of one provider, in the order of the list."""

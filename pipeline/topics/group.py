@@ -27,10 +27,14 @@ class Group:
     Attributes:
         members: How many it has; 0 where there is no such group.
         offsets: Committed position by partition, of one topic; a partition without one is left out.
+        state: As Kafka names it; Dead where there is no such group.
+        names: What the group calls its members; that of a static one begins with its name.
     """
 
     members: int
     offsets: Mapping[int, int]
+    state: str = "Dead"
+    names: tuple[str, ...] = ()
 
 
 async def group_of(settings: Settings, name: str, topic: str) -> Group:
@@ -51,6 +55,8 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
                 if not error.retriable or time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
-    members = sum(len(group[5]) for answer in described for group in answer.groups)
-    offsets = {place.partition: told.offset for place, told in committed.items() if place.topic == topic}
-    return Group(members, {partition: offset for partition, offset in offsets.items() if offset >= 0})
+    told = described[0].groups[0]
+    names = tuple(sorted(member[0] for member in told[5]))
+    offsets = {place.partition: each.offset for place, each in committed.items() if place.topic == topic}
+    kept = {partition: offset for partition, offset in offsets.items() if offset >= 0}
+    return Group(len(names), kept, told[2], names)
