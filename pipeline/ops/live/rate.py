@@ -1,0 +1,35 @@
+"""How many came in each of the last seconds, by append time.  Imports the standard library only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SECONDS: Final = 10
+_KEPT: Final = 120
+"""Seconds that are remembered: partitions are not read in step, and clocks differ."""
+
+
+class Rate:
+    """A count for each second."""
+
+    def __init__(self) -> None:
+        """Nothing has come."""
+        self._counts: dict[int, int] = {}
+        self._newest = 0
+
+    def add(self, at: int) -> None:
+        """One came at `at`, ms since the epoch."""
+        second = at // 1_000
+        counts = self._counts
+        counts[second] = counts.get(second, 0) + 1
+        if second > self._newest:
+            self._newest = second
+            for old in [each for each in counts if each <= second - _KEPT]:
+                del counts[old]
+        elif second <= self._newest - _KEPT:
+            del counts[second]
+
+    def at(self, at: int) -> float:
+        """So many a second, over the last ten whole seconds before `at`."""
+        now = at // 1_000
+        return sum(self._counts.get(second, 0) for second in range(now - SECONDS, now)) / SECONDS
