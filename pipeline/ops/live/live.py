@@ -169,6 +169,8 @@ class Live:
         """Take messages in; one that can't be is counted and holds up nothing (G4)."""
         take = self._takes[topic]
         for partition, records in taken.items():
+            if topic == self._settings.chunk_topic:
+                self._picture.chunks_rate.add_all([record.timestamp for record in records])
             for record in records:
                 try:
                     take(partition, record)
@@ -178,8 +180,7 @@ class Live:
                     self._unshown += 1
 
     def _take_chunk(self, partition: int, record: Any) -> None:
-        picture, at, value = self._picture, record.timestamp, record.value
-        picture.chunks_rate.add(at)
+        value = record.value
         if value is None or len(value) > self._settings.max_chunk_bytes:
             return  # what is refused comes as a dead letter
         try:
@@ -187,7 +188,7 @@ class Live:
         except ChunkRejected:
             return
         if record.key == chunk.request_id.encode():
-            picture.chunk(chunk, partition, record.offset, at)
+            self._picture.chunk(chunk, partition, record.offset, record.timestamp)
 
     def _take_record(self, partition: int, record: Any) -> None:
         told = told_by(record, partition)

@@ -34,17 +34,16 @@ class Passed:
         """It has written nothing."""
         self._offsets: list[int] = []
         self._times: list[int] = []
-        self._due = 0
+        self.due = 0
         self._reached = -1
 
     def chunk(self, offset: int, at: int) -> None:
-        """A chunk lies there."""
-        if at >= self._due:
-            self._due = at + MARK_MS
-            self._offsets.append(offset)
-            self._times.append(at)
-            if len(self._offsets) > MARKS:
-                del self._offsets[: MARKS // 2], self._times[: MARKS // 2]
+        """A chunk lies there; to be told when one comes at `due` or later."""
+        self.due = at + MARK_MS
+        self._offsets.append(offset)
+        self._times.append(at)
+        if len(self._offsets) > MARKS:
+            del self._offsets[: MARKS // 2], self._times[: MARKS // 2]
 
     def written(self, offset: int) -> None:
         """A record or dead letter speaks of this chunk."""
@@ -81,7 +80,7 @@ class Picture:
         self.letters = Letters(window_ms, keep.letters)
         self.chunks_rate, self.records_rate = Rate(), Rate()
         self.overflown = False
-        self._requests: dict[Key, Request] = {}
+        self._requests: dict[tuple[int, str], Request] = {}
         self._closed: OrderedDict[Key, None] = OrderedDict()
         self._bare: dict[Key, tuple[int, int]] = {}
         self._refused: OrderedDict[Key, None] = OrderedDict()
@@ -101,14 +100,14 @@ class Picture:
 
     def chunk(self, chunk: Any, partition: int, offset: int, at: int) -> None:
         """A chunk that its key names rightly, as `schemas.decode` reads it."""
-        key = Key(partition, chunk.request_id)
         passed = self._passed.get(partition)
         if passed is None:
             passed = self._passed[partition] = Passed()
-        passed.chunk(offset, at)
-        request = self._requests.get(key)
+        if at >= passed.due:
+            passed.chunk(offset, at)
+        request = self._requests.get((partition, chunk.request_id))
         if request is None:
-            request = self._opened(key, at)
+            request = self._opened(Key(partition, chunk.request_id), at)
             if request is None:
                 return
         if request.started_at < 0:
@@ -222,9 +221,9 @@ class Picture:
         """By partition, the append time of newest chunks of requests that must have a record."""
         return {partition: passed.time - self._patience for partition, passed in self._passed.items()}
 
-    def _given_up(self, key: Key, seen_at: int, settled: dict[int, int]) -> bool:
+    def _given_up(self, key: tuple[int, str], seen_at: int, settled: dict[int, int]) -> bool:
         """Whether the worker does not have a request without a record open."""
-        return key in self._refused or seen_at < settled.get(key.partition, 0)
+        return key in self._refused or seen_at < settled.get(key[0], 0)
 
     def _note(self, labels: Any) -> None:
         for name in labels:
