@@ -117,7 +117,7 @@ class Live:
             version=self._version,
             taken_at=now,
             ledger=self._settings.ledger,
-            headline=seen.headline(sum(self._behind.values())),
+            headline=seen.headline(self.behind),
             strips=seen.strips(strips, order),
             money=figures.money(seen.records, money, self._keep.rows),
             dead=seen.dead(),
@@ -146,6 +146,11 @@ class Live:
                 f"{self._unshown:,} messages could not be read: they are no records, or this version does not know them"
             )
         return None
+
+    @property
+    def behind(self) -> int:
+        """Offsets that were not read yet when Kafka was last asked for the ends."""
+        return sum(self._behind.values())
 
     @property
     def caught_up(self) -> bool:

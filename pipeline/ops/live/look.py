@@ -124,7 +124,7 @@ def _meant(where: Filter) -> Meant | None:
         return (
             where.provider in (None, provider)
             and where.model in (None, model)
-            and where.status in (None, state)
+            and (where.status in (None, state) or (where.status == "closed" and state != "open"))
             and where.stream_type in (None, stream_type)
             and text in request_id
             and all(labels.get(name) == value for name, value in wanted.items())

@@ -226,6 +226,7 @@ def test_a_filter_takes_requests_records_and_letters_that_match() -> None:
         return {strip.request_id for strip in look(seen, topics.at, where).strips(99, "newest")}
 
     assert ids(Filter(status="open")) == {"r-0", "r-5", "r-10", "r-15"}
+    assert ids(Filter(status="closed")) == {f"r-{number}" for number in range(20) if number % 5}
     assert ids(Filter(provider="openai", labels={"team": "t0"})) == {"r-0", "r-6", "r-12", "r-18"}
     assert ids(Filter(model="claude-sonnet-5", status="success", text="r-1")) == {"r-1", "r-11", "r-13", "r-17", "r-19"}
     assert ids(Filter(stream_type="responses")) == set()
