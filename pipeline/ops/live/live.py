@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, TypeVar
 
 from pipeline.errors import FoundProblem, KafkaUnreachable, StreamledgerError
 from pipeline.log import get_logger
-from pipeline.ops.live import figures
 from pipeline.ops.live.keep import DEFAULT, Keep
 from pipeline.ops.live.letters import refused_by
 from pipeline.ops.live.look import look
@@ -112,14 +111,14 @@ class Live:
             UsageError: there is no such thing to group by.
         """
         now = int(time.time() * 1_000)
-        seen = look(self._picture, now, where)
+        seen = look(self._picture, now, where, money)
         return Snapshot(
             version=self._version,
             taken_at=now,
             ledger=self._settings.ledger,
             headline=seen.headline(self.behind),
             strips=seen.strips(strips, order),
-            money=figures.money(seen.records, money, self._keep.rows),
+            money=seen.money(self._keep.rows),
             dead=seen.dead(),
             trouble=self.trouble,
         )

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.ops.live import OTHERS, Filter, Gap, Keep, MoneyRow, Strip
-from pipeline.ops.live.figures import money
 from pipeline.ops.live.look import look
 from pipeline.ops.live.picture import Picture
 from pipeline.ops.live.view import ALL
@@ -31,11 +30,11 @@ def strip_of(seen: Picture, request_id: str) -> Strip:
 
 def everything(seen: Picture, at: int) -> dict[str, Any]:
     """All that can be seen."""
-    found = look(seen, at, ALL)
+    found = look(seen, at, ALL, ["model", "provider", "label.team"])
     return {
         "headline": found.headline(0),
         "strips": found.strips(1_000, "oldest"),
-        "money": money(found.records, ["model", "provider", "label.team"], 100),
+        "money": found.money(100),
         "dead": found.dead(),
         "labels": seen.labels,
     }
@@ -251,7 +250,7 @@ def test_strips_come_from_either_end() -> None:
 def test_money_that_cannot_be_grouped_so_is_refused() -> None:
     """The message says what can be asked for."""
     with pytest.raises(UsageError, match="can't be grouped by 'mode'"):
-        money([], ["mode"], 3)
+        look(picture([]), START, ALL, ["mode"])
 
 
 def test_a_corrected_request_counts_once_as_its_newest_record_says() -> None:
@@ -317,9 +316,9 @@ def test_sums_agree_and_memory_is_bounded(topics: Topics, most: int) -> None:
     """By model, by provider, by label and in all the money is the same; no bound is ever passed."""
     keep = Keep(requests=most, dots=2, bare=most, records=most, letters=1, labels=1, rows=2)
     for seen in (picture(topics.messages), picture(topics.messages, keep)):
-        found = look(seen, topics.at, ALL)
+        found = look(seen, topics.at, ALL, ["model", "provider", "label.team"])
         headline = found.headline(0)
-        for rows in money(found.records, ["model", "provider", "label.team"], 2).values():
+        for rows in found.money(2).values():
             assert total(rows) == (
                 headline.requests, headline.tokens_in, headline.tokens_out, headline.cost, headline.unpriced,
                 headline.incomplete,
