@@ -30,6 +30,7 @@ from pipeline.testing import Ledger, chat, completion, interleave, speech
 from pipeline.testing.ledger import ledger_settings
 from pipeline.testing.topic import append, messages
 from pipeline.topics.admin import create, definitions
+from tests.kafka import forget
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 90.0
@@ -192,6 +193,26 @@ async def _outage(settings: Settings, pid: int) -> None:
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_what_retention_took_is_passed_over_and_a_topic_made_anew_is_read_anew(settings: Settings) -> None:
+    """A position before the first record that is kept, and one behind the end, do not hold it up."""
+    topic = settings.chunk_topic
+
+    async def looked() -> None:
+        await append(settings, topic, messages([chat("r-1").text("a", "b", "c").cut(3)], partition=0))
+        await forget(settings, topic, 0, before=1)
+        for position in (0, 7):
+            ledger = Live(settings)
+            ledger._positions = {topic: {0: position, 1: 0}}
+            task = asyncio.create_task(ledger.run())
+            now = await _until(ledger, lambda now: now.headline.open == 1 and now.trouble is None)
+            assert [(strip.chunks, strip.first_offset) for strip in now.strips] == [(2, 1)]
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(looked())
 
 
 async def _until(ledger: Live, holds: Callable[[Snapshot], bool]) -> Snapshot:
