@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pipeline.cli.layout import aligned
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from pipeline.ops.live import DeadRow, Headline, MoneyRow, Snapshot, Strip
 
 NOTHING: Final = "–"
-NAME: Final = 24
-"""Characters of a request id or model; its middle is left out."""
+NAMES: Final = ((100, 18), (130, 24))
+"""Characters of a request id or model below so many columns; its middle is left out."""
+NAME: Final = 36
+"""The same in a wider terminal, and in a text: a UUID fits."""
 
 TYPES: Final = {
     "text.completion": "text",
@@ -30,8 +33,8 @@ TYPES: Final = {
     "responses": "responses",
 }
 _HEADS: Final = {
-    "open": ("open request", "type", "model", "age", "chunks", "gaps", "labels"),
-    "closed": ("finished", "type", "status", "in", "out", "cost USD", "latency", "model"),
+    "open": ("open request", "type", "provider/model", "age", "chunks", "gaps", "labels"),
+    "closed": ("finished", "type", "status", "in", "out", "cost USD", "latency", "provider/model"),
     "dead": ("dead letters", "count", "ago", "newest", "detail"),
 }
 _MONEY: Final = ("requests", "in", "out", "cost USD", "unpriced", "incompl.")
@@ -66,10 +69,11 @@ def screen(view: View, names: Sequence[str], width: int | None = None, height: i
     lines = [Line(each) for each in _top(view.now)]
     if view.now.trouble is not None:
         lines.append(Line(safe(view.now.trouble), "bad"))
+    most = next((name for columns, name in NAMES if width is not None and width < columns), NAME)
     sections = [
-        _table(_HEADS["open"], _open(view.open, view.now.taken_at), {3, 4, 5}),
-        _table(_HEADS["closed"], _closed(view.closed), {3, 4, 5, 6}),
-        *(_table((name, *_MONEY), _money(view.now.money[name]), set(range(1, 7))) for name in names),
+        _table(_HEADS["open"], _open(view.open, view.now.taken_at, most), {3, 4, 5}),
+        _table(_HEADS["closed"], _closed(view.closed, most), {3, 4, 5, 6}),
+        *(_table((name, *_MONEY), _money(view.now.money[name], most), set(range(1, 7))) for name in names),
         _table(_HEADS["dead"], _dead(view.now.dead, view.now.taken_at), {1, 2}),
     ]
     sections = [section for section in sections if len(section) > 1]
@@ -108,7 +112,7 @@ def _top(now: Snapshot) -> Iterator[str]:
     yield f"{safe(now.ledger)}   {_time(now.taken_at)}   figures of the last {age(of.seconds * 1_000)}{behind}"
     yield (f"open {of.open:,}{oldest}   chunks/s {of.chunks_per_second:,.1f}   records/s {of.records_per_second:,.1f}")
     yield f"requests {of.requests:,}   success {rate}   errors {of.errors:,}   incomplete {of.incomplete:,}"
-    yield (f"tokens in {of.tokens_in:,}   out {of.tokens_out:,}   cost {of.cost:f} USD   unpriced {of.unpriced:,}")
+    yield (f"tokens in {of.tokens_in:,}   out {of.tokens_out:,}   cost {_usd(of.cost)} USD   unpriced {of.unpriced:,}")
     yield (
         f"TTFT p50 {_ms(of.first_token_ms)}   latency p50 {_ms(of.latency_ms)}   duplicates {of.duplicates:,}   "
         f"gaps {of.gaps:,}   late {of.late:,}   dead {of.dead:,}"
@@ -129,12 +133,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int
     return list(aligned(lined))
 
 
-def _open(strips: Iterable[Strip], now: int) -> Iterator[tuple[str, ...]]:
+def _open(strips: Iterable[Strip], now: int, most: int) -> Iterator[tuple[str, ...]]:
     for strip in strips:
         yield (
-            _short(strip.request_id),
+            _short(strip.request_id, most),
             TYPES.get(strip.stream_type, strip.stream_type),
-            _named(strip),
+            _named(strip, most),
             age(now - strip.started_at),
             f"{strip.chunks:,}",
             f"{len(strip.gaps):,}",
@@ -142,30 +146,30 @@ def _open(strips: Iterable[Strip], now: int) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _closed(strips: Iterable[Strip]) -> Iterator[tuple[str, ...]]:
+def _closed(strips: Iterable[Strip], most: int) -> Iterator[tuple[str, ...]]:
     for strip in strips:
         box = strip.box
         if box is not None:
             yield (
-                _short(strip.request_id),
+                _short(strip.request_id, most),
                 TYPES.get(strip.stream_type, strip.stream_type),
                 box.status,
                 _count(box.tokens_in),
                 _count(box.tokens_out),
-                NOTHING if box.cost is None else f"{box.cost:f}",
+                _usd(box.cost),
                 _ms(box.latency_ms),
-                _named(strip),
+                _named(strip, most),
             )
 
 
-def _money(rows: Iterable[MoneyRow]) -> Iterator[tuple[str, ...]]:
+def _money(rows: Iterable[MoneyRow], most: int) -> Iterator[tuple[str, ...]]:
     for row in rows:
         counts = (row.requests, row.tokens_in, row.tokens_out)
         after = (row.unpriced, row.incomplete)
         yield (
-            NOTHING if row.key is None else _short(row.key),
+            NOTHING if row.key is None else _short(row.key, most),
             *(f"{count:,}" for count in counts),
-            f"{row.cost:f}",
+            _usd(row.cost if row.unpriced < row.requests else None),
             *(f"{count:,}" for count in after),
         )
 
@@ -176,16 +180,16 @@ def _dead(rows: Iterable[DeadRow], now: int) -> Iterator[tuple[str, ...]]:
         yield safe(row.reason), f"{row.count:,}", age(now - row.newest_at), place, safe(row.detail)
 
 
-def _named(strip: Strip) -> str:
-    """Model, or provider where there is none."""
-    return _short(strip.model or strip.provider or NOTHING)
+def _named(strip: Strip, most: int) -> str:
+    """Provider and model, as far as they are known."""
+    return _short("/".join(name for name in (strip.provider, strip.model) if name) or NOTHING, most)
 
 
-def _short(text: str) -> str:
+def _short(text: str, most: int) -> str:
     """A name without its middle: ids differ at their ends."""
     text = safe(text)
-    half = (NAME - 1) // 2
-    return text if len(text) <= NAME else f"{text[: NAME - 1 - half]}…{text[-half:]}"
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[: most - 1 - half]}…{text[-half:]}"
 
 
 def _cropped(text: str, width: int) -> str:
@@ -194,6 +198,11 @@ def _cropped(text: str, width: int) -> str:
 
 def _count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
+
+
+def _usd(cost: Decimal | None) -> str:
+    """An amount as far as a person reads it; JSON has it to the last digit."""
+    return NOTHING if cost is None else f"{cost:,.6f}"
 
 
 def _ms(ms: int | None) -> str:

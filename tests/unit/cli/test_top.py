@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from pipeline.cli.screen import NAME, View, age, screen
+from pipeline.cli.screen import View, age, screen
 from pipeline.ops.live import Box, DeadRow, Gap, Headline, MoneyRow, Snapshot, Strip
 from tests.unit.cli.conftest import Invoke
 
@@ -57,7 +57,7 @@ def test_the_text_has_all_that_is_known() -> None:
     assert "cost 12.345678 USD   unpriced 3" in text
     assert "no Kafka answers at x:1" in lines
     opened = next(line.split() for line in lines if "1m05s" in line)
-    assert opened == ["request-0-wi…a-long-name", "chat", "gpt-4o", "1m05s", "12", "1", "team=search"]
+    assert opened == ["request-0-with-a-long-name", "chat", "openai/gpt-4o", "1m05s", "12", "1", "team=search"]
     assert any(line.split()[2:6] == ["success", "10", "5", "0.000075"] for line in lines)
     assert any(line.split()[:5] == ["late", "2", "5s", "1:17", "the"] for line in lines)
 
@@ -67,7 +67,8 @@ def test_names_from_outside_do_not_steer_the_terminal() -> None:
     odd = view(1)
     odd.open[0].labels["team"] = "\x1b[2J"  # type: ignore[index]  # a dict behind its face
     assert "\x1b" not in "".join(line.text for line in screen(odd, []))
-    assert all(len(line.text.split("  ")[0]) <= NAME for line in screen(odd, []) if line.text.startswith("request-"))
+    names = [line.text.split()[0] for line in screen(odd, [], 80, 24) if line.text.startswith("request-")]
+    assert names == ["request-0…ong-name"] * 2
 
 
 @pytest.mark.parametrize(
