@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
@@ -34,6 +35,8 @@ WAIT_MS: Final = 250
 LOOK_SECONDS: Final = 1.0
 """How often Kafka is asked where the topics end, and so whether it is there."""
 ANSWER_SECONDS: Final = 5.0
+ODD: Final = 1_000
+"""Unreadable messages that are counted."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 5.0
 STRAGGLING_MS: Final = 30_000
@@ -66,7 +69,7 @@ class Live:
         self._version = 0
         self._news = asyncio.Event()
         self._troubles: dict[str, str] = {}
-        self._unshown = 0
+        self._odd: deque[int] = deque(maxlen=ODD)
         self._behind: dict[str, int] = {}
         self._positions: dict[str, dict[int, int]] = {}
         self._takes: Mapping[str, Callable[[int, Any], None]] = {
@@ -126,7 +129,7 @@ class Live:
     def strip(self, request_id: str) -> Strip | None:
         """One request, as far as it is remembered; None where it is not."""
         request = self._picture.find(request_id)
-        return None if request is None else request.strip
+        return None if request is None else self._picture.draw(request)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -140,10 +143,9 @@ class Live:
             return next(iter(self._troubles.values()))
         if self._picture.overflown:
             return f"more than {self._keep.requests + self._keep.bare:,} requests are open: the rest is not counted"
-        if self._unshown:
-            return (
-                f"{self._unshown:,} messages could not be read: they are no records, or this version does not know them"
-            )
+        since = int(time.time() - self._window) * 1_000
+        if odd := sum(at > since for at in self._odd):
+            return f"messages that could not be read: {odd:,}; no records, or of a version that is not known here"
         return None
 
     @property
@@ -181,7 +183,7 @@ class Live:
                 except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to this message)
                     place = {"topic": topic, "partition": partition, "offset": record.offset}
                     _log.error("a message can't be shown", error=type(error).__name__, **place)
-                    self._unshown += 1
+                    self._odd.append(record.timestamp)
 
     def _take_chunk(self, partition: int, record: Any) -> None:
         value = record.value
@@ -197,7 +199,7 @@ class Live:
     def _take_record(self, partition: int, record: Any) -> None:
         told = told_by(record, partition)
         if told is None:
-            self._unshown += 1
+            self._odd.append(record.timestamp)
         else:
             self._picture.record(told)
 

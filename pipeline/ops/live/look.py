@@ -76,7 +76,7 @@ class Look:
     def strips(self, count: int, order: Order) -> tuple[Strip, ...]:
         """So many of the requests, by the time they began."""
         choose = heapq.nlargest if order == "newest" else heapq.nsmallest
-        return tuple(each.strip for each in choose(count, self.requests, key=_began))
+        return tuple(self.picture.draw(each) for each in choose(count, self.requests, key=_began))
 
     def money(self, most: int) -> Mapping[str, tuple[MoneyRow, ...]]:
         """Usage and cost by each of the names, `most` lines each."""

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pipeline.ops.live.figures import Figures
-from pipeline.ops.live.keep import Keep
+from pipeline.ops.live.keep import DRAWN, Keep
 from pipeline.ops.live.letters import CLOSED, Letters, Refused
 from pipeline.ops.live.rate import Rate
 from pipeline.ops.live.request import Request
 from pipeline.ops.live.told import Key, Told
+from pipeline.ops.live.view import Strip
 
 MARK_MS: Final = 1_000
 """Times of offsets are remembered so far apart …"""
@@ -87,6 +88,7 @@ class Picture:
         self._passed: dict[int, Passed] = {}
         self._cut: dict[int, int] = {}
         self._labels: dict[str, None] = {}
+        self._drawn: OrderedDict[Key, Request] = OrderedDict()
         self._until_sweep = 0
 
     # -- what is read
@@ -123,7 +125,8 @@ class Picture:
         self.figures.take(told)
         self._written(key.partition, told.last_offset)
         self._note(told.labels)
-        self._bare.pop(key, None)
+        if self._bare.pop(key, None) is not None:
+            self.overflown = False  # there is room again for those that go on
         request = self._requests.get(key)
         if request is None:
             if not self._room():
@@ -157,6 +160,15 @@ class Picture:
         found = [self._requests.get(Key(partition, request_id)) for partition in self._passed]
         return max((each for each in found if each is not None), key=lambda each: each.seen_at, default=None)
 
+    def draw(self, request: Request) -> Strip:
+        """The strip of a request; the dots of those that nobody has looked at for long are given back."""
+        drawn = self._drawn
+        drawn[request.key] = request
+        drawn.move_to_end(request.key)
+        if len(drawn) > DRAWN:
+            drawn.popitem(last=False)[1].forget_strip()
+        return request.strip
+
     def get(self, key: Key) -> Request | None:
         """A request with a strip."""
         return self._requests.get(key)
@@ -189,7 +201,8 @@ class Picture:
             else:
                 self.overflown = True
             return None
-        request = self._requests[key] = Request(key, self._keep.dots)
+        request = Request(key, self._keep.dots)
+        self._requests[key] = request
         return request
 
     def _room(self) -> bool:

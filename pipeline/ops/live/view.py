@@ -80,7 +80,7 @@ class Headline:
     behind: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dot:
     """A chunk in time: `at_ms` since the request's start, by append time."""
 

@@ -62,18 +62,18 @@ def test_what_is_no_record_is_counted_and_holds_up_nothing(value: bytes) -> None
     """The next one is read; the trouble says how many were not."""
     live = Live(Settings())
     good = recorded()
-    live._take("llm.accumulated", {0: [replace(good, value=value), replace(good, timestamp=int(time.time() * 1_000))]})
-    now = live.snapshot()
-    assert now.headline.requests == 1
-    assert now.trouble is not None
-    assert now.trouble.startswith("1 messages could not be read")
+    now = int(time.time() * 1_000)
+    messages = [replace(good, value=value, timestamp=now), replace(good, timestamp=now)]
+    live._take("llm.accumulated", {0: [replace(good, value=value), *messages]})
+    assert live.snapshot().headline.requests == 1
+    assert (live.trouble or "").startswith("messages that could not be read: 1;")  # the first is older than the window
 
 
 def test_an_exception_of_ours_belongs_to_its_message() -> None:
     """It is counted, and the next message is read."""
     live = Live(Settings())
-    live._take(CHUNKS, {0: [SimpleNamespace(value=7, offset=3, timestamp=START)]})
-    assert (live.trouble or "").startswith("1 messages")
+    live._take(CHUNKS, {0: [SimpleNamespace(value=7, offset=3, timestamp=int(time.time() * 1_000))]})
+    assert (live.trouble or "").startswith("messages that could not be read: 1;")
 
 
 def test_values_that_are_no_chunk_of_their_key_are_no_request() -> None:

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.ops.live import OTHERS, Filter, Gap, Keep, MoneyRow, Strip
+from pipeline.ops.live.keep import DRAWN
 from pipeline.ops.live.look import look
 from pipeline.ops.live.picture import Picture
 from pipeline.ops.live.view import ALL
 from pipeline.settings import Settings
 from pipeline.testing import Stream, chat, completion, images, interleave, responses
-from tests.unit.ops.live.topics import PATIENCE, START, WINDOW, Topics, all_of, picture
+from tests.unit.ops.live.topics import PATIENCE, START, WINDOW, Message, Topics, all_of, picture
 
 
 def strip_of(seen: Picture, request_id: str) -> Strip:
@@ -202,6 +203,44 @@ def test_what_began_before_what_is_read_has_no_gap_at_its_beginning() -> None:
     picture(topics.messages, into=seen)
     assert strip_of(seen, "r-1").gaps == (Gap(0, 6, 6),)
     assert Gap(0, 0, 2) in strip_of(picture(topics.messages), "r-1").gaps
+
+
+def test_open_requests_past_the_bound_are_counted_without_a_strip() -> None:
+    """Oldest closed ones go first; past the second bound it says so, until there is room again."""
+    topics = Topics()
+    topics.send(chat("closed").text("a").finish("stop").chunks)
+    topics.fold()
+    topics.send(all_of(chat(f"r-{number}").text("a") for number in range(7)), partitions=1)
+    seen = picture(topics.messages, Keep(requests=3, bare=3))
+    found = look(seen, topics.at, ALL)
+    assert {strip.request_id for strip in found.strips(99, "oldest")} == {"r-0", "r-1", "r-2"}
+    assert (found.headline(0).open, found.headline(0).requests, seen.overflown) == (6, 1, True)
+    topics.send(chat("r-4").text("a").finish("stop").chunks[1:])
+    topics.messages = [*topics.messages, *(each for each in recorded(topics) if each.key == b"r-4")]
+    seen = picture(topics.messages, Keep(requests=3, bare=3))
+    assert (look(seen, topics.at, ALL).headline(0).open, seen.overflown) == (5, False)
+    topics.at += PATIENCE + 10_000
+    topics.send(chat("last").text("a").finish("stop").chunks)
+    topics.messages = [*topics.messages, *(each for each in recorded(topics) if each.key == b"last")]
+    assert look(picture(topics.messages, Keep(requests=3, bare=3)), topics.at, ALL).headline(0).open == 0
+
+
+def recorded(topics: Topics) -> list[Message]:
+    """What the fold writes of the chunks that are there, apart from the messages themselves."""
+    copy = Topics(topics.at, list(topics.messages), dict(topics.offsets))
+    copy.fold()
+    return copy.messages[len(topics.messages) :]
+
+
+def test_what_was_drawn_is_given_back() -> None:
+    """Whoever looks at all requests one after the other does not keep the dots of all of them in memory."""
+    topics = Topics()
+    topics.send(all_of(chat(f"r-{number}").text("a") for number in range(DRAWN + 20)))
+    seen = picture(topics.messages)
+    look(seen, topics.at, ALL).strips(DRAWN + 20, "oldest")
+    assert sum(request._drawn is not None for request in seen.requests()) == DRAWN
+    newest = strip_of(seen, f"r-{DRAWN}")
+    assert strip_of(seen, f"r-{DRAWN}") is newest
 
 
 # -- filters, money, order
