@@ -61,7 +61,15 @@ def test_the_image_is_the_console_script_and_a_worker_by_default() -> None:
     """Signals reach the process itself, and any other command is one word away."""
     assert last("ENTRYPOINT") == '["streamledger"]'
     assert last("CMD") == '["worker"]'
-    assert last("HEALTHCHECK").endswith('CMD ["streamledger", "topics", "--check"]')
+    assert last("HEALTHCHECK").endswith('CMD ["python", "/opt/streamledger/health.py"]')
+
+
+def test_the_image_has_what_every_command_needs() -> None:
+    """Sinks, exports, page and estimates work in the image; what only tests need stays out."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (installed,) = re.findall(r"\$\{wheel\}\[([a-z,]+)\]", "".join(arguments for _, arguments in INSTRUCTIONS))
+
+    assert set(installed.split(",")) == set(extras) - {"otel", "test", "testing"}
 
 
 def test_both_stages_have_the_python_the_project_asks_for() -> None:
