@@ -66,7 +66,7 @@ class Dots:
         )
 
     def _thin(self) -> None:
-        """Every second plain one goes; where they are few, the oldest go: a quarter at least, for it costs time."""
+        """Every second plain one goes; where they are few, the oldest go too: a quarter at once, for it costs time."""
         numbers, kept, plain = self._numbers, array("q"), 0
         for place in range(0, len(numbers), _WIDTH):
             if numbers[place + 3] & (_KIND | _REPEAT | _FINAL) == DATA:
@@ -76,8 +76,8 @@ class Dots:
             kept.extend(numbers[place : place + _WIDTH])
         if plain > 1:
             self._stride *= 2
-        beyond = len(kept) // _WIDTH - self._most * 3 // 4
-        self._numbers = kept[beyond * _WIDTH :] if plain < self._most // 2 and beyond > 0 else kept
+        beyond = len(kept) // _WIDTH - max(self._most * 3 // 4, 1)
+        self._numbers = kept[beyond * _WIDTH :] if beyond > 0 else kept
 
 
 def told_of(attempt: int, kind: int, *, repeat: bool, final: bool) -> int:

@@ -18,9 +18,13 @@ BOUNDS: Final = 1_024
 """Ends of ranges of one such slot; past them its lowest gap is forgotten."""
 
 
+DRAWN: Final = 256
+"""Strips whose dots are kept as they were shown last, for whoever looks again."""
+
+
 @dataclass(frozen=True)
 class Keep:
-    """Bounds of memory. The defaults are some 100 MB when all of them are reached by usual streams.
+    """Bounds of memory. With all of them reached by usual streams the defaults are some 110 MB.
 
     Attributes:
         requests: Requests with a strip, open and closed; the oldest closed ones go first.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 from pipeline.errors import FoundProblem, KafkaUnreachable, StreamledgerError
 from pipeline.log import get_logger
-from pipeline.ops.live import figures
 from pipeline.ops.live.keep import DEFAULT, Keep
 from pipeline.ops.live.letters import refused_by
 from pipeline.ops.live.look import look
@@ -35,6 +35,8 @@ WAIT_MS: Final = 250
 LOOK_SECONDS: Final = 1.0
 """How often Kafka is asked where the topics end, and so whether it is there."""
 ANSWER_SECONDS: Final = 5.0
+ODD: Final = 1_000
+"""Unreadable messages that are counted."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 5.0
 STRAGGLING_MS: Final = 30_000
@@ -67,7 +69,7 @@ class Live:
         self._version = 0
         self._news = asyncio.Event()
         self._troubles: dict[str, str] = {}
-        self._unshown = 0
+        self._odd: deque[int] = deque(maxlen=ODD)
         self._behind: dict[str, int] = {}
         self._positions: dict[str, dict[int, int]] = {}
         self._takes: Mapping[str, Callable[[int, Any], None]] = {
@@ -112,14 +114,14 @@ class Live:
             UsageError: there is no such thing to group by.
         """
         now = int(time.time() * 1_000)
-        seen = look(self._picture, now, where)
+        seen = look(self._picture, now, where, money)
         return Snapshot(
             version=self._version,
             taken_at=now,
             ledger=self._settings.ledger,
-            headline=seen.headline(sum(self._behind.values())),
+            headline=seen.headline(self.behind),
             strips=seen.strips(strips, order),
-            money=figures.money(seen.records, money, self._keep.rows),
+            money=seen.money(self._keep.rows),
             dead=seen.dead(),
             trouble=self.trouble,
         )
@@ -127,7 +129,7 @@ class Live:
     def strip(self, request_id: str) -> Strip | None:
         """One request, as far as it is remembered; None where it is not."""
         request = self._picture.find(request_id)
-        return None if request is None else request.strip
+        return None if request is None else self._picture.draw(request)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -141,11 +143,15 @@ class Live:
             return next(iter(self._troubles.values()))
         if self._picture.overflown:
             return f"more than {self._keep.requests + self._keep.bare:,} requests are open: the rest is not counted"
-        if self._unshown:
-            return (
-                f"{self._unshown:,} messages could not be read: they are no records, or this version does not know them"
-            )
+        since = int(time.time() - self._window) * 1_000
+        if odd := sum(at > since for at in self._odd):
+            return f"messages that could not be read: {odd:,}; no records, or of a version that is not known here"
         return None
+
+    @property
+    def behind(self) -> int:
+        """Offsets that were not read yet when Kafka was last asked for the ends."""
+        return sum(self._behind.values())
 
     @property
     def caught_up(self) -> bool:
@@ -169,17 +175,18 @@ class Live:
         """Take messages in; one that can't be is counted and holds up nothing (G4)."""
         take = self._takes[topic]
         for partition, records in taken.items():
+            if topic == self._settings.chunk_topic:
+                self._picture.chunks_rate.add_all([record.timestamp for record in records])
             for record in records:
                 try:
                     take(partition, record)
                 except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to this message)
                     place = {"topic": topic, "partition": partition, "offset": record.offset}
                     _log.error("a message can't be shown", error=type(error).__name__, **place)
-                    self._unshown += 1
+                    self._odd.append(record.timestamp)
 
     def _take_chunk(self, partition: int, record: Any) -> None:
-        picture, at, value = self._picture, record.timestamp, record.value
-        picture.chunks_rate.add(at)
+        value = record.value
         if value is None or len(value) > self._settings.max_chunk_bytes:
             return  # what is refused comes as a dead letter
         try:
@@ -187,12 +194,12 @@ class Live:
         except ChunkRejected:
             return
         if record.key == chunk.request_id.encode():
-            picture.chunk(chunk, partition, record.offset, at)
+            self._picture.chunk(chunk, partition, record.offset, record.timestamp)
 
     def _take_record(self, partition: int, record: Any) -> None:
         told = told_by(record, partition)
         if told is None:
-            self._unshown += 1
+            self._odd.append(record.timestamp)
         else:
             self._picture.record(told)
 

@@ -6,17 +6,18 @@ Owns the filter and the order of strips. The moment is passed in. Imports this r
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
-from pipeline.ops.live.figures import total
-from pipeline.ops.live.letters import LATE, Refused, rows
+from pipeline.ops.live import letters
+from pipeline.ops.live.letters import LATE, Refused
+from pipeline.ops.live.money import Group, Sum, merged, rows, sums
 from pipeline.ops.live.picture import Picture
 from pipeline.ops.live.request import Request
 from pipeline.ops.live.told import Key, Told
-from pipeline.ops.live.view import ALL, DeadRow, Filter, Headline, Strip
+from pipeline.ops.live.view import ALL, DeadRow, Filter, Headline, MoneyRow, Strip
 
 Order = Literal["newest", "oldest"]
 Meant = Callable[[str, str, str, str | None, str | None, Mapping[str, str]], bool]
@@ -32,6 +33,7 @@ class Look:
         since: Append time after which records count.
         records, requests, letters: Those that are meant.
         bare: When those open requests began that have no strip; none under a filter, for nothing is known of them.
+        names, sums: What money is grouped by, and the sums over the records by all of it.
     """
 
     picture: Picture
@@ -41,28 +43,28 @@ class Look:
     requests: list[Request]
     letters: list[Refused]
     bare: list[int]
+    names: Sequence[str]
+    sums: Mapping[Group, Sum]
 
     def headline(self, behind: int) -> Headline:
         """The numbers; `behind`: offsets that are not read yet."""
-        records, boxes = self.records, [told.box for told in self.records]
-        sums = total(records)
+        boxes, sums = [told.box for told in self.records], merged(self.sums.values())
         begun = [*self.bare, *(request.begun for request in self.requests if request.told is None)]
-        success = sum(box.status == "success" for box in boxes)
         return Headline(
             seconds=(self.at - self.since) // 1_000,
-            requests=len(records),
-            success_rate=success / len(records) if records else None,
-            latency_ms=median_low(box.latency_ms for box in boxes) if boxes else None,
+            requests=sums.requests,
+            success_rate=(sums.requests - sums.errors - sums.incomplete) / sums.requests if sums.requests else None,
+            latency_ms=_median([box.latency_ms for box in boxes]),
             first_token_ms=_median([box.first_token_ms for box in boxes]),
             tokens_in=sums.tokens_in,
             tokens_out=sums.tokens_out,
             cost=sums.cost,
             unpriced=sums.unpriced,
             incomplete=sums.incomplete,
-            errors=sum(box.status == "error" for box in boxes),
-            duplicates=sum(told.duplicates for told in records),
-            gaps=sum(len(told.missing) for told in records),
-            late=sum(told.late for told in records) + sum(letter.reason == LATE for letter in self.letters),
+            errors=sums.errors,
+            duplicates=sums.duplicates,
+            gaps=sums.gaps,
+            late=sums.late + sum(letter.reason == LATE for letter in self.letters),
             dead=len(self.letters),
             open=len(begun),
             oldest_ms=max(self.at - min(begun), 0) if begun else None,
@@ -74,15 +76,23 @@ class Look:
     def strips(self, count: int, order: Order) -> tuple[Strip, ...]:
         """So many of the requests, by the time they began."""
         choose = heapq.nlargest if order == "newest" else heapq.nsmallest
-        return tuple(each.strip for each in choose(count, self.requests, key=_began))
+        return tuple(self.picture.draw(each) for each in choose(count, self.requests, key=_began))
+
+    def money(self, most: int) -> Mapping[str, tuple[MoneyRow, ...]]:
+        """Usage and cost by each of the names, `most` lines each."""
+        return {name: rows(self.sums, place, most) for place, name in enumerate(self.names)}
 
     def dead(self) -> tuple[DeadRow, ...]:
         """Dead letters by reason."""
-        return rows(self.letters)
+        return letters.rows(self.letters)
 
 
-def look(picture: Picture, at: int, where: Filter) -> Look:
-    """Look at what a filter means."""
+def look(picture: Picture, at: int, where: Filter = ALL, names: Sequence[str] = ()) -> Look:
+    """Look at what a filter means.
+
+    Raises:
+        UsageError: money can't be grouped by one of the names.
+    """
     since, meant = picture.figures.since(at), _meant(where)
     every = meant is None
     records = picture.figures.within(since)
@@ -94,8 +104,9 @@ def look(picture: Picture, at: int, where: Filter) -> Look:
             [told for told in records if _told_meant(told, meant)],
             [each for each in requests if _request_meant(each, meant)],
         )
-    letters = picture.letters.within(at, lambda letter: every or _letter_meant(letter, picture, where, meant))
-    return Look(picture, at, since, *chosen, letters, picture.bare() if every else [])
+    dead = picture.letters.within(at, lambda letter: every or _letter_meant(letter, picture, where, meant))
+    bare = picture.bare() if every else []
+    return Look(picture, at, since, *chosen, dead, bare, names, sums(chosen[0], names))
 
 
 def _began(request: Request) -> tuple[int, int, int]:
@@ -121,14 +132,13 @@ def _meant(where: Filter) -> Meant | None:
         model: str | None,
         labels: Mapping[str, str],
     ) -> bool:
-        return (
-            where.provider in (None, provider)
-            and where.model in (None, model)
-            and where.status in (None, state)
-            and where.stream_type in (None, stream_type)
-            and text in request_id
-            and all(labels.get(name) == value for name, value in wanted.items())
-        )
+        if where.provider not in (None, provider) or where.model not in (None, model) or text not in request_id:
+            return False
+        if where.status not in (None, state) and (where.status != "closed" or state == "open"):
+            return False
+        if where.stream_type not in (None, stream_type):
+            return False
+        return not wanted or wanted.items() <= labels.items()
 
     return meant
 

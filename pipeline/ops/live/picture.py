@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pipeline.ops.live.figures import Figures
-from pipeline.ops.live.keep import Keep
+from pipeline.ops.live.keep import DRAWN, Keep
 from pipeline.ops.live.letters import CLOSED, Letters, Refused
 from pipeline.ops.live.rate import Rate
 from pipeline.ops.live.request import Request
 from pipeline.ops.live.told import Key, Told
+from pipeline.ops.live.view import Strip
 
 MARK_MS: Final = 1_000
 """Times of offsets are remembered so far apart …"""
@@ -34,17 +35,16 @@ class Passed:
         """It has written nothing."""
         self._offsets: list[int] = []
         self._times: list[int] = []
-        self._due = 0
+        self.due = 0
         self._reached = -1
 
     def chunk(self, offset: int, at: int) -> None:
-        """A chunk lies there."""
-        if at >= self._due:
-            self._due = at + MARK_MS
-            self._offsets.append(offset)
-            self._times.append(at)
-            if len(self._offsets) > MARKS:
-                del self._offsets[: MARKS // 2], self._times[: MARKS // 2]
+        """A chunk lies there; to be told when one comes at `due` or later."""
+        self.due = at + MARK_MS
+        self._offsets.append(offset)
+        self._times.append(at)
+        if len(self._offsets) > MARKS:
+            del self._offsets[: MARKS // 2], self._times[: MARKS // 2]
 
     def written(self, offset: int) -> None:
         """A record or dead letter speaks of this chunk."""
@@ -81,13 +81,14 @@ class Picture:
         self.letters = Letters(window_ms, keep.letters)
         self.chunks_rate, self.records_rate = Rate(), Rate()
         self.overflown = False
-        self._requests: dict[Key, Request] = {}
+        self._requests: dict[tuple[int, str], Request] = {}
         self._closed: OrderedDict[Key, None] = OrderedDict()
         self._bare: dict[Key, tuple[int, int]] = {}
         self._refused: OrderedDict[Key, None] = OrderedDict()
         self._passed: dict[int, Passed] = {}
         self._cut: dict[int, int] = {}
         self._labels: dict[str, None] = {}
+        self._drawn: OrderedDict[Key, Request] = OrderedDict()
         self._until_sweep = 0
 
     # -- what is read
@@ -101,14 +102,14 @@ class Picture:
 
     def chunk(self, chunk: Any, partition: int, offset: int, at: int) -> None:
         """A chunk that its key names rightly, as `schemas.decode` reads it."""
-        key = Key(partition, chunk.request_id)
         passed = self._passed.get(partition)
         if passed is None:
             passed = self._passed[partition] = Passed()
-        passed.chunk(offset, at)
-        request = self._requests.get(key)
+        if at >= passed.due:
+            passed.chunk(offset, at)
+        request = self._requests.get((partition, chunk.request_id))
         if request is None:
-            request = self._opened(key, at)
+            request = self._opened(Key(partition, chunk.request_id), at)
             if request is None:
                 return
         if request.started_at < 0:
@@ -124,7 +125,8 @@ class Picture:
         self.figures.take(told)
         self._written(key.partition, told.last_offset)
         self._note(told.labels)
-        self._bare.pop(key, None)
+        if self._bare.pop(key, None) is not None:
+            self.overflown = False  # there is room again for those that go on
         request = self._requests.get(key)
         if request is None:
             if not self._room():
@@ -158,6 +160,15 @@ class Picture:
         found = [self._requests.get(Key(partition, request_id)) for partition in self._passed]
         return max((each for each in found if each is not None), key=lambda each: each.seen_at, default=None)
 
+    def draw(self, request: Request) -> Strip:
+        """The strip of a request; the dots of those that nobody has looked at for long are given back."""
+        drawn = self._drawn
+        drawn[request.key] = request
+        drawn.move_to_end(request.key)
+        if len(drawn) > DRAWN:
+            drawn.popitem(last=False)[1].forget_strip()
+        return request.strip
+
     def get(self, key: Key) -> Request | None:
         """A request with a strip."""
         return self._requests.get(key)
@@ -190,7 +201,8 @@ class Picture:
             else:
                 self.overflown = True
             return None
-        request = self._requests[key] = Request(key, self._keep.dots)
+        request = Request(key, self._keep.dots)
+        self._requests[key] = request
         return request
 
     def _room(self) -> bool:
@@ -222,9 +234,9 @@ class Picture:
         """By partition, the append time of newest chunks of requests that must have a record."""
         return {partition: passed.time - self._patience for partition, passed in self._passed.items()}
 
-    def _given_up(self, key: Key, seen_at: int, settled: dict[int, int]) -> bool:
+    def _given_up(self, key: tuple[int, str], seen_at: int, settled: dict[int, int]) -> bool:
         """Whether the worker does not have a request without a record open."""
-        return key in self._refused or seen_at < settled.get(key.partition, 0)
+        return key in self._refused or seen_at < settled.get(key[0], 0)
 
     def _note(self, labels: Any) -> None:
         for name in labels:

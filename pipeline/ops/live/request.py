@@ -6,20 +6,18 @@ its identity alone, for a view needs no comparison of payloads. Imports the core
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from pipeline.core.closing import missing
 from pipeline.core.head import Head
 from pipeline.core.identity import FLOATING, slot_of
-from pipeline.core.signs import SIGNS
+from pipeline.core.signs import DATA, PLAIN, SIGNS
 from pipeline.core.streams import CONTENT
 from pipeline.ops.live.dots import Dots, told_of
 from pipeline.ops.live.keep import BOUNDS, LABELS, SLOTS
 from pipeline.ops.live.told import Key, Told, short
 from pipeline.ops.live.view import Gap, Strip
 from schemas.chunk import StreamType
-
-_NOBODY: Final = (-1, -1)
 
 
 class Request:
@@ -33,8 +31,9 @@ class Request:
     """
 
     __slots__ = (
-        "_dots", "_drawn", "_duplicates", "_first_content", "_head", "_labels", "_model", "_named", "_provider",
-        "_seen", "cut", "first_offset", "key", "last_offset", "seen_at", "started_at", "told",
+        "_attempt", "_dots", "_drawn", "_duplicates", "_first_content", "_head", "_index", "_labels", "_last_model",
+        "_last_provider", "_model", "_provider", "_seen", "cut", "first_offset", "key", "last_offset", "seen_at",
+        "started_at", "told",
     )  # fmt: skip
 
     def __init__(self, key: Key, dots: int) -> None:
@@ -46,7 +45,9 @@ class Request:
         self._labels: dict[str, str] = {}
         self._provider: str | None = None
         self._model: str | None = None
-        self._named = _NOBODY
+        self._last_provider: str | None = None
+        self._last_model: str | None = None
+        self._attempt = self._index = -1
         self._first_content = -1
         self._seen = self._duplicates = 0
         self._drawn: Strip | None = None
@@ -64,22 +65,39 @@ class Request:
             head = self._head = Head(chunk.request_id, chunk.stream_type, now=at, offset=offset)
             self.started_at, self.first_offset = at, offset
         attempt, index = chunk.attempt, chunk.chunk_index
-        if attempt > head.attempt:
-            head.raise_attempt(attempt)
-        repeat = not self._remember(head, slot_of(attempt, signs.kind, chunk.image_index), index)
-        self.seen_at, self.last_offset = max(at, self.seen_at), offset
+        if at > self.seen_at:  # noqa: PLR1730  max() costs a call for each chunk
+            self.seen_at = at
+        self.last_offset = offset
         self._seen += 1
-        self._duplicates += repeat
-        shown = head.attempt if attempt == FLOATING else attempt
-        self._dots.add(at, offset, index, told_of(shown, signs.kind, repeat=repeat, final=chunk.is_final))
+        if (
+            signs is PLAIN
+            and index == head.next_index
+            and attempt <= 0 == head.attempt
+            and not chunk.is_final
+            and chunk.image_index is None
+        ):  # nearly all chunks: the next index of the run is new by itself
+            head.next_index += 1
+            shown, told = 0, DATA
+        else:
+            if attempt > head.attempt:
+                head.raise_attempt(attempt)
+            slot = slot_of(attempt, signs.kind, chunk.image_index)
+            repeat = not self._remember(head, slot, index)
+            self._duplicates += repeat
+            shown = head.attempt if slot.attempt == FLOATING else slot.attempt
+            told = told_of(shown, signs.kind, repeat=repeat, final=chunk.is_final)
+        self._dots.add(at, offset, index, told)
         if self._first_content < 0 and chunk.response is not None and chunk.error is None:
             self._look_for_content(chunk, at)
         if chunk.labels:
             for name, value in chunk.labels.items():
                 if len(self._labels) < LABELS:
                     self._labels.setdefault(name, value)
-        if (shown, index) > self._named:
-            self._name(chunk, (shown, index))
+        if chunk.provider == self._last_provider and chunk.model == self._last_model and shown == self._attempt:
+            if index > self._index:  # noqa: PLR1730  as above
+                self._index = index
+        else:
+            self._name(chunk, shown, index)
 
     def close(self, told: Told) -> bool:
         """A record of it; False for one that changes nothing."""
@@ -104,13 +122,18 @@ class Request:
         if CONTENT[chunk.stream_type](chunk.response):
             self._first_content = at
 
-    def _name(self, chunk: Any, place: tuple[int, int]) -> None:
+    def _name(self, chunk: Any, attempt: int, index: int) -> None:
         """Provider and model of the highest chunk that has them; a model may stand in the payload alone (S-META)."""
+        if (attempt, index) < (self._attempt, self._index):
+            return
         provider, model = chunk.provider, chunk.model
+        if provider or model:
+            self._attempt, self._index = attempt, index
+            self._last_provider, self._last_model = provider, model
         if provider:
-            self._provider, self._named = short(provider), place
+            self._provider = short(provider)
         if model:
-            self._model, self._named = short(model), place
+            self._model = short(model)
         elif self._model is None and chunk.response is not None:
             payload = chunk.response
             inner = payload.response if chunk.stream_type == StreamType.RESPONSES else None

@@ -21,13 +21,14 @@ class Filter:
     """Which requests are meant; what is None or empty takes all.
 
     Attributes:
+        status: Of the newest record; `open` has none, `closed` has any.
         labels: These labels with these values, all of them.
         text: Part of the request id.
     """
 
     provider: str | None = None
     model: str | None = None
-    status: Literal["open", "success", "error", "incomplete"] | None = None
+    status: Literal["open", "closed", "success", "error", "incomplete"] | None = None
     stream_type: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
@@ -79,7 +80,7 @@ class Headline:
     behind: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dot:
     """A chunk in time: `at_ms` since the request's start, by append time."""
 
