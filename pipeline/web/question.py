@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from pipeline.ops.live.view import Filter
 
-Status = Literal["open", "success", "error", "incomplete"]
+Status = Literal["open", "closed", "success", "error", "incomplete"]
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 ANY: Final = "any"

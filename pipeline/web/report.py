@@ -66,9 +66,7 @@ async def report(inquiry: Inquiry, request_id: str, grant: Grant, strip: Strip |
     except Busy as busy:
         return Failure(str(busy), None, again=True)
     except KafkaUnreachable:
-        return Failure(
-            "Kafka does not answer", "the page tries again by itself; reload when the banner is gone", again=True
-        )
+        return Failure("Kafka does not answer", "the banner on top is gone when it does", again=True)
     except FoundProblem as missing:
         return Failure(missing.message, missing.hint, again=False)
     except StreamledgerError as error:

@@ -19,11 +19,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from pipeline.ops.live.document import document
 from pipeline.ops.live.view import Filter, Snapshot, Strip
 from pipeline.settings import Settings
 from pipeline.web import page as pages
 from pipeline.web.access import SESSION_SECONDS, Access, Grant, TooManyFailures
-from pipeline.web.document import document
 from pipeline.web.inquiry import Inquiry
 from pipeline.web.question import Question, asked
 from pipeline.web.report import report
@@ -33,7 +33,7 @@ from pipeline.web.stream import Streams
 STATIC: Final = Path(__file__).parent / "static"
 LOGIN_BYTES: Final = 4_096
 """Of a login form."""
-ALL_STRIPS: Final = 200
+ALL_STRIPS: Final = 50
 """In /api/snapshot."""
 
 Order = Literal["newest", "oldest"]
@@ -125,7 +125,8 @@ class Site:
     async def _snapshot(self, request: Request) -> Response:
         question = asked("live", request.query_params)
         money = ("model", "provider", *(f"label.{name}" for name in self._source.labels))
-        return JSONResponse(document(self._source.snapshot(question.filter, strips=ALL_STRIPS, money=money)))
+        text = document(self._source.snapshot(question.filter, strips=ALL_STRIPS, money=money))
+        return Response(text, media_type="application/json")
 
     # ---- one request -------------------------------------------------------------------------------------------
 

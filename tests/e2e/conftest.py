@@ -155,9 +155,10 @@ def site(served: tuple[Ledger, str], chromium: str) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures of the pages are left: STREAMLEDGER_SCREENSHOTS, else a temporary folder."""
+def screenshots() -> Path | None:
+    """Where pictures of the pages are left: the folder that STREAMLEDGER_SCREENSHOTS names, else none are made."""
     named = os.environ.get("STREAMLEDGER_SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    if named is None:
+        return None
+    Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named)

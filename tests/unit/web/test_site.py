@@ -142,10 +142,15 @@ class TestPages:
 
     def test_unpriced_is_never_shown_as_free(self) -> None:
         """Without a cost the box says so, with its reason."""
-        page = get("/", Shown(snapshot(strip(box=box(cost=None, unpriced_reason="no_usage"))))).text
+        given = snapshot(strip(box=box(cost=None, unpriced_reason="no_usage")))
+        row = replace(given.money["model"][0], requests=2, unpriced=2, cost=Decimal(0))
+        page = get("/", Shown(given)).text
+        money = get("/money", Shown(replace(given, money={"model": (row,)}))).text
 
         assert "unpriced" in page
         assert "no usage" in page
+        assert '<span class="unpriced">unpriced</span>' in money
+        assert "0.00<" not in money
 
     def test_dead_letters_say_what_to_do(self) -> None:
         """The commands are those that exist, and nothing is sent back that can't be."""
@@ -160,7 +165,7 @@ class TestPages:
         told = json.loads(get("/api/snapshot").text)
 
         assert told["headline"]["cost"] == "0.0012"
-        assert [each["state"] for each in told["strips"]] == ["success", "open"]
+        assert [each["box"] and each["box"]["status"] for each in told["strips"]] == ["success", None]
         assert told["money"]["model"][0]["key"] == "gpt-4o"
         assert told["taken_at"] == NOW
 
