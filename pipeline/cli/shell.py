@@ -28,6 +28,7 @@ INTERRUPTED: Final = 130
 COMMANDS: Final = {
     "demo": "Show the whole way of a chunk: broker, streams of all types, worker killed in mid-stream, records, audit.",
     "worker": "Run the worker that turns chunks into records.",
+    "top": "Show what the ledger does now: open requests, figures of the last minutes, money, dead letters.",
     "topics": "Create the topics, or check that they are as promised.",
     "doctor": "Check this machine, Kafka and the ledger, and say what to do.",
     "broker": "Run an embedded Kafka in the foreground.",

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
+
+OTHERS: Final = "(all others)"
+"""Key of the row of money that sums up those without a row of their own."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +21,21 @@ class Filter:
     """Which requests are meant; what is None or empty takes all.
 
     Attributes:
+        status: Of the newest record; `open` has none, `closed` has any.
         labels: These labels with these values, all of them.
         text: Part of the request id.
     """
 
     provider: str | None = None
     model: str | None = None
-    status: Literal["open", "success", "error", "incomplete"] | None = None
+    status: Literal["open", "closed", "success", "error", "incomplete"] | None = None
     stream_type: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
+
+
+ALL: Final = Filter()
+"""Every request."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,17 @@ class Headline:
 
     Attributes:
         requests: Requests with a record in the window.
+        seconds: Of the window; less where so many records came that it could not be kept whole.
+        requests: Requests with a record in the window; each counts once, as the newest record says.
         success_rate: Share of them with status success; None without any.
         latency_ms, first_token_ms: Medians; None without any.
+        incomplete, errors: Of them, by status.
+        duplicates, gaps: Repeats dropped and ranges of indexes missing, as the records say.
+        late: Records that late chunks made, and dead letters `late`.
         open: Requests without a record, now; `oldest_ms` the age of the oldest.
-        chunks_per_second, records_per_second: Over the last ten seconds.
+        chunks_per_second, records_per_second: Over the last ten seconds, of all requests, whatever the filter.
         cost: Sum of what is priced; `unpriced` counts the rest.
-        dead: Dead letters in the window.
+        dead: Dead letters in the window; under a filter those whose request is known and meant.
         behind: Offsets between what was read and the ends of the topics; 0 when up to date.
     """
 
@@ -67,7 +80,7 @@ class Headline:
     behind: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dot:
     """A chunk in time: `at_ms` since the request's start, by append time."""
 
@@ -82,11 +95,12 @@ class Dot:
 
 @dataclass(frozen=True)
 class Gap:
-    """Indexes `first` to `last` of an attempt that have not come."""
+    """Indexes `first` to `last` of an attempt that have not come; of images, of one of them."""
 
     attempt: int
     first: int
     last: int
+    image: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,8 @@ class Strip:
 
     Attributes:
         started_at, seen_at: Append times of its first and its newest chunk.
-        dots: At most as many as `Live` was told to keep; `chunks` counts all.
+        chunks, duplicates: All of its chunks that came, repeats among them; and how many of them are repeats.
+        dots: At most as many as `Live` was told to keep; `left_out` counts the others.
         first_token_ms: Of the first chunk with content, since `started_at`.
         box: None while the request is open.
         partition, first_offset, last_offset: Where its chunks lie in the chunk topic.
@@ -143,10 +158,18 @@ class Strip:
         """Status of its record, or open."""
         return "open" if self.box is None else self.box.status
 
+    @property
+    def left_out(self) -> int:
+        """Chunks without a dot."""
+        return self.chunks - len(self.dots)
+
 
 @dataclass(frozen=True)
 class MoneyRow:
-    """Usage and cost of one value of what was grouped by; `key` None where records have none."""
+    """Usage and cost of one value of what was grouped by; `key` None where records have none.
+
+    Past a number of rows the rest is one row, the last, whose key is OTHERS.
+    """
 
     key: str | None
     requests: int
