@@ -75,7 +75,6 @@ class Partition:
         self._gathering: dict[bytes, Head] = {}
         self._deadlines: list[tuple[int, bytes]] = []
         self._outbox = Outbox()
-        self._refuse = self._outbox.refuse
         self._snapshotted = -1
         self.pending = self.pending_bytes = 0
 
@@ -138,7 +137,7 @@ class Partition:
             size = 0 if value is None else len(value)
             total += size
             if value is None or size > limit:
-                self._refuse(record, *(TOMBSTONE if value is None else OVERSIZE))
+                self._outbox.refuse(record, *(TOMBSTONE if value is None else OVERSIZE))
                 continue
             try:
                 chunk = decode(value)
@@ -157,7 +156,7 @@ class Partition:
                 if verdict is not NEW or head.due < head.queued:
                     self._note(verdict, head, record, chunk, closed)
             except ChunkRejected as refused:
-                self._refuse(record, refused.reason, refused.detail)
+                self._outbox.refuse(record, refused.reason, refused.detail)
             except OurFault:
                 raise
             except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this chunk's request
@@ -187,7 +186,9 @@ class Partition:
         """A first chunk, a late one, one that comes after its request's deadline, or a wrong key or type."""
         key = chunk.request_id.encode()
         if record.key != key:
-            self._refuse(record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id")
+            self._outbox.refuse(
+                record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id"
+            )
             return
         for heads in (self._open, self._gathering):
             head = heads.get(key)
@@ -211,7 +212,7 @@ class Partition:
             self._open[head.key] = head  # one copy of the key for head, table and heap: there may be many heads
             head.traceparent = traceparent_of(record)
         if chunk.stream_type != head.stream_type:
-            self._refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
+            self._outbox.refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
             return
         self._enter(head, record, chunk, now, closed)
 
@@ -232,11 +233,11 @@ class Partition:
             if fate is Fate.REUSED and not marker.reused:
                 marker.reused = True
                 self._closed.put(key, marker)
-            self._refuse(record, fate.value, detail)
+            self._outbox.refuse(record, fate.value, detail)
 
     def _quarantine(self, record: Incoming, bug: Exception, closed: list[str]) -> None:
         """An exception while a chunk was taken: the chunk is refused, its open request closed as an error."""
-        self._refuse(record, INTERNAL, type(bug).__name__)
+        self._outbox.refuse(record, INTERNAL, type(bug).__name__)
         head = self._open.get(record.key or b"") or self._gathering.get(record.key or b"")
         self._outbox.tally.internal += head is None
         if head is not None:

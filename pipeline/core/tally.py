@@ -25,7 +25,7 @@ class Sums:
         first_token, latency: ms of each request, of those that showed anything and of all.
         tokens, cost: by direction, and in USD, as far as they rose.
         tokens_back, cost_back: what revisions took back, above 0.
-        unpriced: records with usage and no cost, by reason.
+        unpriced: records with usage and no cost, by reason; a request counts once.
     """
 
     __slots__ = ("cost", "cost_back", "first_token", "latency", "tokens", "tokens_back", "unpriced")
@@ -59,7 +59,8 @@ class Sums:
             self.cost += cost
         else:
             self.cost_back -= cost
-        if fields["cost"] is None and fields["token_usage"] is not None:
+        # A revision counts if it is the one that brings the usage: its change is all of it.
+        if fields["cost"] is None and usage and usage == fields["token_usage"]:
             self.unpriced[(fields["cost_details"] or {}).get("reason") or ""] += 1
 
 

@@ -213,6 +213,14 @@ class BatchConsumer(driver.Consumer):
         consumer = self._thread._consumer
         return OUTSIDE if consumer is None else place_of(consumer)
 
+    def end(self, tp: TopicPartition) -> int | None:
+        """High watermark of the last fetch; read from another thread than the client's, as `place`."""
+        consumer = self._thread._consumer
+        subscription = None if consumer is None else consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        state = None if assignment is None else assignment.state_value(tp)
+        return None if state is None else state.highwater
+
     async def perform_seek(self) -> None:
         """After a rebalance: also our partitions; wraps faust.transport.consumer.Consumer.perform_seek."""
         await super().perform_seek()
