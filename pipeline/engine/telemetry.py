@@ -19,7 +19,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.meter import Meter
 from pipeline.engine.readiness import Part, State, against
 from pipeline.engine.task import PartitionTask
-from pipeline.exposition.family import Gauges, Sample, registry
+from pipeline.exposition.family import Looked, Sample, registry
 from pipeline.exposition.pulse import Pulse
 from pipeline.exposition.server import Shown
 
@@ -50,7 +50,7 @@ class Telemetry:
 
     def shown(self) -> Shown:
         """For the port."""
-        return Shown(registry(self.meter.book, Gauges(self.samples)), self.pulse.reasons, self.reasons)
+        return Shown(registry(self.meter.book, Looked(self.samples)), self.pulse.reasons, self.reasons)
 
     def reasons(self) -> list[str]:
         """What speaks against being ready."""
@@ -79,7 +79,7 @@ class Telemetry:
                     yield Sample(name, value, label)
 
     def _of(self, engine: Engine, task: PartitionTask, now: float, monotonic: float) -> Iterator[tuple[str, float]]:
-        """Gauges of a partition that is restored."""
+        """Looked of a partition that is restored."""
         partition = task.partition
         lag = max(0, (engine.host.end(task.tp) or task.end) - partition.position)
         folded = partition.clock / 1_000  # append time, as far as it is folded

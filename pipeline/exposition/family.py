@@ -19,7 +19,7 @@ _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 
 class Sample(NamedTuple):
-    """A value of a gauge."""
+    """A value of a gauge or counter."""
 
     name: str
     value: float
@@ -56,20 +56,21 @@ def histogram(of: Metric, values: Iterable[tuple[tuple[str, ...], tuple[list[int
     return family
 
 
-def gauges(samples: Iterable[Sample]) -> Iterator[GaugeMetricFamily]:
+def families(samples: Iterable[Sample]) -> Iterator[Family]:
     """Families of these values, in the order in which names first come."""
-    families: dict[str, GaugeMetricFamily] = {}
+    found: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
     for name, value, labels in samples:
-        family = families.get(name)
+        family = found.get(name)
         if family is None:
             of = metric(name)
-            family = families[name] = GaugeMetricFamily(PREFIX + name, of.help, labels=of.labels)
+            made = CounterMetricFamily if of.kind == "counter" else GaugeMetricFamily
+            family = found[name] = made(PREFIX + name, of.help, labels=of.labels)
         family.add_metric(labels, value)
-    yield from families.values()
+    yield from found.values()
 
 
-class Gauges(Collector):
-    """Gauges that are read when somebody looks."""
+class Looked(Collector):
+    """Values that are read when somebody looks."""
 
     def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
         """`read` is called in the thread of whoever looks."""
@@ -77,7 +78,7 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All of them, now."""
-        return gauges(list(self._read()))
+        return families(list(self._read()))
 
 
 def registry(*collectors: Collector) -> CollectorRegistry:
