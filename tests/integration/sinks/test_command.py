@@ -16,6 +16,7 @@ from pipeline.sinks.flow import Desk, Flow, Grown
 from pipeline.sinks.plan import Plan, Summary
 from pipeline.sinks.stop import Stop
 from pipeline.sinks.store import Store
+from pipeline.sinks.telemetry import Telemetry
 from pipeline.topics.reader import Seen
 from pipeline.topics.tail import following
 from tests.integration.sinks.process import ROOT, SECONDS, command
@@ -79,6 +80,7 @@ def test_new_partitions_are_noticed(settings: Settings, tmp_path: Path) -> None:
             summary=Summary(),
             progress=_ignored,
             well=lambda: None,
+            telemetry=Telemetry("l.duckdb", Summary(), Stop()),
         )
         await desk.database(desk.store.positions)
         async with following(settings, desk.topic, {}) as tail:
