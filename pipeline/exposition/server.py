@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             encode, content_type = choose_encoder(self.headers.get("Accept") or "")
-        except ValueError:  # a version that is no number
+        except (TypeError, ValueError):  # the library's, for a version that is no number
             encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
         self._answer(HTTPStatus.OK, content_type, encode(self.server.shown.registry))
 
