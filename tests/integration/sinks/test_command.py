@@ -19,7 +19,8 @@ from pipeline.sinks.store import Store
 from pipeline.sinks.telemetry import Telemetry
 from pipeline.topics.reader import Seen
 from pipeline.topics.tail import following
-from tests.integration.sinks.process import ROOT, SECONDS, command
+from tests.integration.metrics import reasons, scraped
+from tests.integration.sinks.process import ROOT, SECONDS, command, until
 from tests.integration.sinks.topic import encoded, fill, held, record, rows, send, wanted
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -53,6 +54,21 @@ def test_the_file_is_by_default_in_data_dir_under_the_name_of_the_ledger(setting
     assert f"{len(list((tmp_path / 'out').glob('day=*/records.parquet')))} days exported" in done.stdout
     assert not done.stderr
     assert held(str(file)) == wanted(range(10))
+
+
+def test_a_sink_shows_its_rows_and_that_it_is_not_behind(settings: Settings, tmp_path: Path) -> None:
+    """Over HTTP, while it follows the topic; told to stop it ends as ever."""
+    fill(settings, range(10))
+    with command(settings, str(tmp_path / "l.duckdb"), tmp_path / "log", "--metrics-address", ":0") as sink:
+        until(lambda: bool(sink.events("metrics")), "the port", [sink])
+        url = sink.events("metrics")[0]["url"].removesuffix("/metrics")
+        seen = scraped(url, lambda seen: seen["sink_rows_total"] == 10 and seen["sink_ready"] == 1)
+        assert seen.by("sink_rejects_total") == {}
+        assert (seen["sink_lag_offsets"], seen["sink_commit_age_seconds"]) == (0, 0)
+        send(settings, [(0, b"{}")])
+        assert scraped(url, lambda seen: seen["sink_rejects_total"] == 1).by("sink_rejects_total") == {("duckdb",): 1}
+        assert (reasons(url), reasons(url, "live")) == ([], [])
+        assert sink.terminate()[0] == 1  # a record was refused
 
 
 def test_a_password_in_the_url_is_printed_nowhere(settings: Settings, postgres: str, tmp_path: Path) -> None:

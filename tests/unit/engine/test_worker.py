@@ -110,6 +110,14 @@ def test_an_unknown_failpoint_is_bad_usage(tmp_path: Path, monkeypatch: pytest.M
         run(Settings(data_dir=tmp_path))
 
 
+def test_a_port_that_everybody_could_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Kafka is asked for anything."""
+    asked = answers(monkeypatch, CLUSTER)
+    with pytest.raises(UsageError, match="open to everybody"):
+        run(Settings(data_dir=tmp_path, metrics_address="0.0.0.0:0"))
+    assert asked == []
+
+
 def test_drained_once_is_not_yet_drained() -> None:
     """What closes between two looks is seen at the next one."""
     looks = [True, False, True, True, True]

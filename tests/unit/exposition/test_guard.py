@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.exposition.guard import address, guard_of, loopback
@@ -37,7 +37,7 @@ def test_without_a_host_it_is_loopback_and_only_loopback_needs_no_key(text: str,
     else:
         with pytest.raises(UsageError, match=r"open to everybody.*metrics_token"):
             guard_of(settings)
-        opened = guard_of(Settings(metrics_address=text, metrics_token="t"))
+        opened = guard_of(Settings(metrics_address=text, metrics_token=SecretStr("t")))
         assert opened is not None
         assert not opened.open
 
@@ -74,12 +74,12 @@ def test_a_certificate_that_is_none_is_said_with_its_file(tmp_path: Path) -> Non
 def test_files_of_tls_need_the_certificate(name: str) -> None:
     """Else the port would speak plain HTTP, against what was meant."""
     with pytest.raises(ValidationError, match=f"{name} needs metrics_ssl_certfile"):
-        Settings(**{name: "x.pem"})
+        Settings(**cast("Any", {name: "x.pem"}))
 
 
 def test_a_token_with_letters_beyond_ascii_is_compared_as_bytes() -> None:
     """Headers come as Latin-1, whatever was meant."""
-    guard = guard_of(Settings(metrics_address=":0", metrics_token="schlüssel"))
+    guard = guard_of(Settings(metrics_address=":0", metrics_token=SecretStr("schlüssel")))
     assert guard is not None
     assert guard.admits("Bearer " + "schlüssel".encode().decode("latin-1"), None)
     assert not guard.admits("Bearer schl\u4e00ssel", None)

@@ -39,7 +39,7 @@ def port(what: Shown | None = None, **settings: Any) -> Iterator[tuple[str, int]
 
 
 def ask(
-    where: tuple[str, int], path: str, tls: ssl.SSLContext | None = None, **headers: str
+    where: tuple[str, int], path: str, tls: ssl.SSLContext | None = None, **headers: Any
 ) -> tuple[int, dict[str, str], str]:
     """Status, headers and body of an answer."""
     connection = (
@@ -93,7 +93,9 @@ def test_health_is_a_status_and_its_reasons() -> None:
 def test_a_token_opens_metrics_and_reasons_and_probes_need_none() -> None:
     """Whoever has it not learns only whether, and nothing of why."""
     with port(shown(ready=["a"]), metrics_token=TOKEN) as where:
-        for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": TOKEN}, {"Authorization": f"Basic {TOKEN}"}):
+        tries: list[str | None] = [None, "Bearer x", TOKEN, f"Basic {TOKEN}"]
+        for sent in tries:
+            wrong: dict[str, Any] = {} if sent is None else {"Authorization": sent}
             status, headers, text = ask(where, "/metrics", **wrong)
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "streamledger_" not in text
@@ -125,7 +127,7 @@ def test_a_client_certificate_opens_metrics(tmp_path: Path) -> None:
 def test_token_and_certificate_are_both_needed_where_both_are_set(tmp_path: Path) -> None:
     """The stricter reading of two settings."""
     files = made(tmp_path)
-    settings = {"metrics_ssl_certfile": files / "server.pem", "metrics_ssl_cafile": files / "ca.crt"}
+    settings: dict[str, Any] = {"metrics_ssl_certfile": files / "server.pem", "metrics_ssl_cafile": files / "ca.crt"}
     with port(**settings, metrics_token=TOKEN) as where:
         context = ssl.create_default_context(cafile=str(files / "ca.crt"))
         assert ask(where, "/metrics", context, Authorization=f"Bearer {TOKEN}")[0] == 401
