@@ -82,6 +82,10 @@ class FaustHost:
         """Whether the group knows us."""
         return cast("BatchConsumer", self._app.consumer).place().joined
 
+    def silence(self, now: float) -> float:
+        """Of the consumer's brokers."""
+        return cast("BatchConsumer", self._app.consumer).silence(now)
+
     def end(self, tp: TopicPartition) -> int | None:
         """As the consumer heard of it last."""
         return cast("BatchConsumer", self._app.consumer).end(tp)

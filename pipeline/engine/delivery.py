@@ -20,7 +20,7 @@ from faust.types import TP, ConsumerMessage
 
 from pipeline.engine.config import MIB
 from pipeline.engine.loop import loop_factory
-from pipeline.engine.membership import OUTSIDE, Place, place_of
+from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.records import lean
 
@@ -212,6 +212,11 @@ class BatchConsumer(driver.Consumer):
         """In the group; read from another thread than the client's, which is only looking."""
         consumer = self._thread._consumer
         return OUTSIDE if consumer is None else place_of(consumer)
+
+    def silence(self, now: float) -> float:
+        """Seconds since a broker last answered, at monotonic time `now`; from any thread."""
+        consumer = self._thread._consumer
+        return 0.0 if consumer is None else silence_of(consumer, now)
 
     def end(self, tp: TopicPartition) -> int | None:
         """High watermark of the last fetch; read from another thread than the client's, as `place`."""

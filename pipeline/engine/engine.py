@@ -58,7 +58,10 @@ class Host(Protocol):
         """Hand closed requests to the finalizer."""
 
     def joined(self) -> bool:
-        """Whether the group knows us and wants nothing of us; asked from any thread, as the next one."""
+        """Whether the group knows us and wants nothing of us; asked from any thread, as the next two."""
+
+    def silence(self, now: float) -> float:
+        """Seconds since Kafka last answered, at monotonic time `now`."""
 
     def end(self, tp: TopicPartition) -> int | None:
         """Where the partition ended when it was last fetched; None before that."""

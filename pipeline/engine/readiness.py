@@ -41,6 +41,8 @@ class State:
         joined: whether the group knows it and wants nothing of it.
         settled: whether what the group gave it is taken over.
         patience: seconds that something may wait for a commit.
+        silence: seconds since Kafka last answered.
+        quiet: seconds that it may be silent.
         parts: its partitions.
     """
 
@@ -49,6 +51,8 @@ class State:
     joined: bool = False
     settled: bool = False
     patience: float = 10.0
+    silence: float = 0.0
+    quiet: float = 6.0
     parts: tuple[Part, ...] = ()
 
 
@@ -62,8 +66,10 @@ def against(state: State) -> list[str]:
 
 
 def _reasons(state: State) -> Iterator[str]:
+    if state.silence > state.quiet:
+        yield f"Kafka does not answer for {state.silence:.0f} s"
     if not state.joined:
-        yield "not in the group: Kafka does not answer, or partitions are given out"
+        yield "not in the group: it gives partitions out, or can't be reached"
     restoring = [part for part in state.parts if not part.restored and not part.lost]
     for part in restoring:
         yield f"partition {part.number} restores, {int(part.share * 100)} %"

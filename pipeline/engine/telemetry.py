@@ -23,6 +23,9 @@ from pipeline.exposition.family import Looked, Sample, registry
 from pipeline.exposition.pulse import Pulse
 from pipeline.exposition.server import Shown
 
+HEARTBEATS: Final = 3
+"""Kafka may be silent for so many; each is answered in a moment."""
+
 ATTEMPTS: Final = 10
 """The oldest request is looked for while others come and go."""
 
@@ -102,6 +105,8 @@ class Telemetry:
             stopping=self.stopping,
             joined=engine.host.joined(),
             settled=engine.ready,
+            silence=engine.host.silence(monotonic),
+            quiet=HEARTBEATS * timing.heartbeat,
             patience=self._config.checkpoint_interval + 2 * timing.checkpoint,
             parts=tuple(
                 Part(task.number, task.restored, task.share, task.progress.stalls, task.age(monotonic), task.lost)

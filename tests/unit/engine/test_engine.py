@@ -57,6 +57,10 @@ class Faust:
         """Always."""
         return True
 
+    def silence(self, now: float) -> float:
+        """Kafka just answered."""
+        return 0.0 * now
+
     def end(self, tp: TopicPartition) -> int | None:
         """Nothing was fetched."""
 

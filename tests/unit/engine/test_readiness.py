@@ -7,7 +7,7 @@ import pytest
 from pipeline.engine.readiness import Part, State, against
 
 WELL = Part(0, restored=True)
-REBALANCE = "not in the group: Kafka does not answer, or partitions are given out"
+REBALANCE = "not in the group: it gives partitions out, or can't be reached"
 
 
 def member(*parts: Part, joined: bool = True, settled: bool = True) -> State:
@@ -23,6 +23,9 @@ def member(*parts: Part, joined: bool = True, settled: bool = True) -> State:
         pytest.param(State(reached=False), ["waiting for Kafka"], id="no Kafka"),
         pytest.param(State(reached=True, stopping=True), ["stopping"], id="stopping"),
         pytest.param(member(WELL, joined=False), [REBALANCE], id="not in the group"),
+        pytest.param(
+            State(reached=True, joined=True, settled=True, silence=7.4), ["Kafka does not answer for 7 s"], id="silence"
+        ),
         pytest.param(member(settled=False), ["partitions are taken over"], id="taking over"),
         pytest.param(
             member(WELL, Part(3, restored=False, share=0.409), settled=False),

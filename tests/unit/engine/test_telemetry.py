@@ -35,7 +35,7 @@ class Bench:
         self.task = PartitionTask(config(directory), nothing, nothing, nothing, 3, alive=True)
         self.task._parts = Parts(nothing, self.partition, nothing, cast("Any", SimpleNamespace(skew=self.skew)))
         self.end: int | None = None
-        host = SimpleNamespace(joined=lambda: True, end=lambda _: self.end)
+        host = SimpleNamespace(joined=lambda: True, end=lambda _: self.end, silence=lambda _: 0.0)
         engine = SimpleNamespace(owned={3: self.task}, ready=True, host=host, memory=77)
         (directory / "stores").mkdir()
         (directory / "stores" / "0.sst").write_bytes(b"x" * 1_000)
