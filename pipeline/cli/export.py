@@ -124,7 +124,8 @@ def otlp(*, spans: bool, content: bool, encoding: str, **options: Any) -> int:
 
     kind = Spans if spans else LogEvents
     form, url = kind(metadata.version("streamledger"), content=content, json=encoding == "json"), options["url"]
-    return _events("otlp", form, None if url is None else endpoint(url, kind.signal), options)
+    name = "otlp spans" if spans else "otlp"  # positions belong to one of them
+    return _events(name, form, None if url is None else endpoint(url, kind.signal), options)
 
 
 @command.command(
