@@ -195,26 +195,27 @@ class PartitionTask:
             raise InvariantBroken("a batch begins before our position", partition=self.number, offset=records[0].offset)
         failpoint("apply.before")
         before = partition.pending
-        self._wait()
         closed = partition.apply(records, batch.end)
+        self._wait()
         failpoint("apply.after")
         self.batch += 1
         self.figures.chunks += partition.pending - before
         return closed
 
     def _wait(self) -> None:
-        """Something waits for a commit from now on, or did already."""
-        self.waiting = self.waiting or time.monotonic()
+        """Note since when something waits for a commit; a repeated signal finds nothing to do."""
+        if not self.waiting and self.partition.dirty:
+            self.waiting = time.monotonic()
 
     async def finalize(self, request_ids: Iterable[str]) -> None:
         """Make the records of closed requests, giving way now and then."""
         turn = time.perf_counter()
-        self._wait()
         for request_id in request_ids:
             if not self.alive:
                 return
             failpoint("finalize.before")
             self.partition.finalize(request_id)
+            self._wait()
             failpoint("finalize.after")
             if time.perf_counter() - turn > YIELD_SECONDS:
                 await asyncio.sleep(0)

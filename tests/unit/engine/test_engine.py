@@ -281,6 +281,23 @@ def test_a_fenced_partition_drops_its_work_and_waits_for_the_group(run: Run) -> 
     run(scenario)
 
 
+def test_nothing_waits_for_a_commit_when_all_is_committed(run: Run) -> None:
+    """Signals to the finalizer are repeated, and find nothing to do: that must not look like a commit that hangs."""
+
+    async def scenario(bench: Bench) -> None:
+        assert bench.task.waiting == 0
+        await bench.engine.accumulate(bench.batch(0, "a"))
+        (signal,) = bench.faust.signals
+        assert bench.task.waiting > 0
+        await bench.engine.finalize(signal)
+        await bench.task.checkpoint()
+        assert bench.task.waiting == 0
+        await bench.engine.finalize(signal)
+        assert bench.task.waiting == 0
+
+    run(scenario)
+
+
 def test_any_other_failure_ends_the_process_with_nothing_alive(run: Run) -> None:
     """Exit 70, and no partition can commit any more."""
 
