@@ -22,7 +22,13 @@ CONTRACT_NAMES = {
     "security_protocol",
 }
 # fmt: on
-OPTIONAL = {"estimate_usage"}
+OPTIONAL = {
+    "estimate_usage",
+    "metrics_token",
+    "metrics_ssl_certfile",
+    "metrics_ssl_keyfile",
+    "metrics_ssl_cafile",
+}  # fmt: skip
 """Settings that the contract's list does not have; all are off by default."""
 
 
