@@ -20,6 +20,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from google.protobuf import json_format  # type: ignore[import-untyped]  # protobuf ships no types
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 SECONDS: Final = 60.0
 HANG: Final = "hang"
@@ -75,7 +76,7 @@ class Receiver:
             return self._cut(request)
         if isinstance(step, Reply) and step.status not in range(200, 300):
             return web.Response(status=step.status, headers=step.headers, body=step.body)
-        found = _events(request.content_type, body)
+        found = _events(request.path, request.content_type, body)
         if self.refuses & found.keys():
             return web.Response(status=400, text="an event that is not wanted")
         self._take(found)
@@ -104,21 +105,25 @@ class Receiver:
         return web.Response()
 
 
-def _events(content_type: str, body: bytes) -> dict[str, Any]:
+def _events(path: str, content_type: str, body: bytes) -> dict[str, Any]:
     """Events by id; whatever is no event of its format raises, and so becomes a 500."""
     if content_type.startswith("application/cloudevents"):
         batch = json.loads(body) if "batch" in content_type else [json.loads(body)]
         events = [JSONFormat().read(CloudEvent, json.dumps(event)) for event in batch]
         return {event.get_id(): event for event in events}
-    request = logs_service_pb2.ExportLogsServiceRequest()
+    traces = path.endswith("/traces")
+    request = trace_service_pb2.ExportTraceServiceRequest() if traces else logs_service_pb2.ExportLogsServiceRequest()
     if content_type == "application/x-protobuf":
         request.ParseFromString(body)
     elif content_type == "application/json":
         json_format.ParseDict(json.loads(body), request)
     else:
         return {content_type: body}
-    logs = [log for each in request.resource_logs for scope in each.scope_logs for log in scope.log_records]
-    return {attributes(log)["streamledger.event.id"]: log for log in logs}
+    if traces:
+        items = [span for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
+    else:
+        items = [log for each in request.resource_logs for scope in each.scope_logs for log in scope.log_records]
+    return {attributes(item)["streamledger.event.id"]: item for item in items}
 
 
 def attributes(log: Any) -> dict[str, Any]:

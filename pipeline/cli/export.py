@@ -96,14 +96,18 @@ def cloudevents(subject: str, cluster: str | None, mode: str, **options: Any) ->
 
 
 @command.command(
-    short_help="For observability: OpenTelemetry log events by the GenAI names.",
-    help="One log event for each record, by OpenTelemetry's GenAI names, over OTLP/HTTP; an address that is a host "
-    f"alone gets /v1/logs. Without --content no text of a model or a person is in it. {ONCE}",
+    short_help="For observability: OpenTelemetry log events or spans by the GenAI names.",
+    help="One log event for each record, or with --spans one span, by OpenTelemetry's GenAI names, over OTLP/HTTP; an "
+    "address that is a host alone gets /v1/logs or /v1/traces. A span is below that of the `traceparent` which the "
+    f"request's first chunk had as a Kafka header. Without --content no text of a model or a person is in it. {ONCE}",
     epilog=examples(
         "streamledger export otlp records.jsonl --content",
         "streamledger export otlp --url http://localhost:4318 --from -24h --positions otlp.json",
+        "streamledger export otlp --spans --url http://localhost:4318 --follow --positions spans.json "
+        "--dead-letters spans.dead",
     ),
 )
+@click.option("--spans", is_flag=True, help="Spans instead of log events; for both run two exports.")
 @click.option("--content", is_flag=True, help="With what was answered, as gen_ai.output.messages.")
 @click.option(
     "--encoding",
@@ -114,13 +118,14 @@ def cloudevents(subject: str, cluster: str | None, mode: str, **options: Any) ->
 )
 @with_courier
 @with_source()
-def otlp(*, content: bool, encoding: str, **options: Any) -> int:
-    """Write or send log events."""
-    from pipeline.sinks.export.otlp import LogEvents, endpoint
+def otlp(*, spans: bool, content: bool, encoding: str, **options: Any) -> int:
+    """Write or send log events or spans."""
+    from pipeline.sinks.export.otlp import LogEvents, Spans, endpoint
 
-    form = LogEvents(metadata.version("streamledger"), content=content, json=encoding == "json")
-    url = options["url"]
-    return _events("otlp", form, None if url is None else endpoint(url), options)
+    kind = Spans if spans else LogEvents
+    form, url = kind(metadata.version("streamledger"), content=content, json=encoding == "json"), options["url"]
+    name = "otlp spans" if spans else "otlp"  # positions belong to one of them
+    return _events(name, form, None if url is None else endpoint(url, kind.signal), options)
 
 
 @command.command(

@@ -22,6 +22,8 @@ Decorator = Callable[[Command], Command]
 
 KAFKA: Final = ("bootstrap_servers", *(name for name in NAMES if name.startswith(("security_", "sasl_", "ssl_"))))
 """Settings of every command that talks to Kafka."""
+SHOWING: Final = tuple(name for name in NAMES if name.startswith("metrics_"))
+"""Settings of every command that shows metrics."""
 LOGGING: Final = ("log_level", "log_format")
 """Settings of every command that logs."""
 POLICY: Final = (

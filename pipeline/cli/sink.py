@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, database, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import (
+    KAFKA,
+    LOGGING,
+    SHOWING,
+    database,
+    duration,
+    examples,
+    json_option,
+    start_logging,
+    with_settings,
+)
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
@@ -39,7 +49,7 @@ _Command = Callable[..., Any]
     "kept in the same transaction, so nothing is lost or doubled, whatever dies. No consumer group. Views are made.",
     epilog=examples(
         "streamledger sink duckdb --once",
-        "streamledger sink postgres --db postgresql://billing@db.example/ledger",
+        "streamledger sink postgres --db postgresql://billing@db.example/ledger --metrics-address :9465",
     ),
 )
 def command() -> None:
@@ -83,7 +93,7 @@ def _options(function: _Command) -> _Command:
                 "table gaps. Without it that is refused.",
             ),
             json_option,
-            with_settings(*KAFKA, "record_topic", "ledger", "data_dir", *LOGGING),
+            with_settings(*KAFKA, "record_topic", "ledger", "data_dir", *SHOWING, *LOGGING),
         )
     ):
         function = option(function)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.screen import View, screen
 from pipeline.cli.shell import COMMANDS
@@ -86,14 +86,14 @@ class _Asked:
 )
 @click.option("--once", is_flag=True, help="Print one text when the window is read, and end.")
 @json_option
-@with_settings(*KAFKA, "ledger", "chunk_topic", "record_topic", "dead_topic", "session_window", *LOGGING)
+@with_settings(*KAFKA, "ledger", "chunk_topic", "record_topic", "dead_topic", "session_window")
 def command(loaded: Loaded, *, once: bool, as_json: bool, window: str, interval: str, **asked: Any) -> int:
     """Show it."""
     from pipeline.ops.live import Filter
     from pipeline.topics.selection import labels_of
 
     settings = loaded.settings
-    start_logging(settings)
+    start_logging(settings.model_copy(update={"log_level": "critical"}))  # trouble is on the screen, not across it
     named = {name: asked[name] for name in ("model", "provider", "status", "stream_type")}
     order = _Asked(
         Filter(**named, labels=labels_of(asked["labels"])),

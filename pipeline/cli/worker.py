@@ -35,6 +35,7 @@ def _instance(_: Any, __: Any, name: str | None) -> str | None:
         "streamledger worker --drain",
         "streamledger worker --ledger audit --reset-to 2026-11-01T00:00:00Z",
         "streamledger worker --instance $HOSTNAME",
+        "streamledger worker --metrics-address :9464",
     ),
 )
 @click.option("--drain", is_flag=True, help="End when everything in the topic has been worked through.")

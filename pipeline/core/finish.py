@@ -6,7 +6,7 @@ error says so (CONTRACT G4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -36,9 +36,10 @@ _ALWAYS: Final = (-(1 << 62), 1 << 62)
 
 
 class Finished(NamedTuple):
-    """What a closed request leaves."""
+    """What a closed request leaves; `fields` are those of its record."""
 
     record: Outgoing
+    fields: Mapping[str, Any]
     marker: Marker
     dead_letters: list[DeadLetter]
     revisable: bool
@@ -82,7 +83,7 @@ def finish(
     final = marker.closed_by == "final" and marker.complete
     revisable = policy.late_policy == "revise" and not final and not head.poisoned
     outgoing = Outgoing(head.key, value, headers(folded.record, head.traceparent))
-    return Finished(outgoing, marker, dead, revisable)
+    return Finished(outgoing, folded.record, marker, dead, revisable)
 
 
 def _marker(head: Head, folded: Folded, previous: Marker | None, *, known: bool) -> Marker:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final
 
 from pipeline.core.admission import NEW, Verdict, admit, close, close_due
 from pipeline.core.closed import Closed
@@ -18,8 +17,8 @@ from pipeline.core.finish import INTERNAL, finish
 from pipeline.core.head import Head
 from pipeline.core.journal import Journal, Stored
 from pipeline.core.late import Fate, fate_of, reopen
+from pipeline.core.outbox import KEY_MISMATCH, OVERSIZE, STREAM_TYPE_CONFLICT, TOMBSTONE, Outbox
 from pipeline.core.policy import Policy
-from pipeline.core.repeats import settle
 from pipeline.core.rest import rest
 from pipeline.core.restore import head_of
 from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Rows, Snapshot, Trusted, traceparent_of
@@ -37,11 +36,6 @@ from pipeline.core.valuation import UNVALUED, Valuation
 from pipeline.errors import OurFault
 from schemas.chunk import Chunk
 from schemas.decode import ChunkRejected, decode
-
-KEY_MISMATCH: Final = "key_mismatch"
-STREAM_TYPE_CONFLICT: Final = "stream_type_conflict"
-_TOMBSTONE: Final = ("not_json", "a tombstone")
-_OVERSIZE: Final = ("oversize", "larger than max_chunk_bytes")
 
 
 class Partition:
@@ -80,8 +74,7 @@ class Partition:
         self._open: dict[bytes, Head] = {}
         self._gathering: dict[bytes, Head] = {}
         self._deadlines: list[tuple[int, bytes]] = []
-        self._records: list[Outgoing] = []
-        self._dead: list[DeadLetter] = []
+        self._outbox = Outbox()
         self._snapshotted = -1
         self.pending = self.pending_bytes = 0
 
@@ -97,7 +90,17 @@ class Partition:
     @property
     def waiting(self) -> int:
         """Records and dead letters not yet in a snapshot."""
-        return len(self._records) + len(self._dead)
+        return self._outbox.waiting
+
+    @property
+    def unsent(self) -> int:
+        """Requests that are closed and whose record is not settled."""
+        return len(self.closing) + self._outbox.unsettled
+
+    @property
+    def oldest(self) -> int | None:
+        """Append time in ms of the first chunk of the oldest open request; None when nothing is open."""
+        return next((head.first_ms for head in self._open.values()), None)
 
     @property
     def dirty(self) -> bool:
@@ -134,7 +137,7 @@ class Partition:
             size = 0 if value is None else len(value)
             total += size
             if value is None or size > limit:
-                self._refuse(record, *(_TOMBSTONE if value is None else _OVERSIZE))
+                self._outbox.refuse(record, *(TOMBSTONE if value is None else OVERSIZE))
                 continue
             try:
                 chunk = decode(value)
@@ -153,7 +156,7 @@ class Partition:
                 if verdict is not NEW or head.due < head.queued:
                     self._note(verdict, head, record, chunk, closed)
             except ChunkRejected as refused:
-                self._refuse(record, refused.reason, refused.detail)
+                self._outbox.refuse(record, refused.reason, refused.detail)
             except OurFault:
                 raise
             except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this chunk's request
@@ -183,7 +186,9 @@ class Partition:
         """A first chunk, a late one, one that comes after its request's deadline, or a wrong key or type."""
         key = chunk.request_id.encode()
         if record.key != key:
-            self._refuse(record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id")
+            self._outbox.refuse(
+                record, KEY_MISMATCH, "no key" if record.key is None else "the key is not the request_id"
+            )
             return
         for heads in (self._open, self._gathering):
             head = heads.get(key)
@@ -203,10 +208,11 @@ class Partition:
                 marker.segments = 0
                 self._closed.put(key, marker)
             head = Head(chunk.request_id, chunk.stream_type, now=now, offset=record.offset)
+            self._outbox.tally.opened += 1
             self._open[head.key] = head  # one copy of the key for head, table and heap: there may be many heads
             head.traceparent = traceparent_of(record)
         if chunk.stream_type != head.stream_type:
-            self._refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
+            self._outbox.refuse(record, STREAM_TYPE_CONFLICT, f"the request is {head.stream_type}")
             return
         self._enter(head, record, chunk, now, closed)
 
@@ -222,21 +228,18 @@ class Partition:
             self._enter(head, record, chunk, now, closed)
         elif fate in (Fate.REPEAT, Fate.EMPTY):
             self.counts["late_repeats" if fate is Fate.REPEAT else "late_empty"] += 1
+            self._outbox.tally.again(repeat=fate is Fate.REPEAT)
         else:
             if fate is Fate.REUSED and not marker.reused:
                 marker.reused = True
                 self._closed.put(key, marker)
-            self._refuse(record, fate.value, detail)
-
-    def _refuse(self, record: Incoming, reason: str, detail: str) -> None:
-        self._dead.append(
-            DeadLetter(reason, detail, record.key, record.value, record.headers, record.offset, record.timestamp)
-        )
+            self._outbox.refuse(record, fate.value, detail)
 
     def _quarantine(self, record: Incoming, bug: Exception, closed: list[str]) -> None:
         """An exception while a chunk was taken: the chunk is refused, its open request closed as an error."""
-        self._refuse(record, INTERNAL, type(bug).__name__)
+        self._outbox.refuse(record, INTERNAL, type(bug).__name__)
         head = self._open.get(record.key or b"") or self._gathering.get(record.key or b"")
+        self._outbox.tally.internal += head is None
         if head is not None:
             if head.offsets and head.offsets[-1] == record.offset:  # refused as it came, so not once more rebuilt
                 del head.offsets[-1], head.held[-1]
@@ -295,6 +298,7 @@ class Partition:
         key = head.key
         stored = self._journal.stored(key, head.segments)
         self._settle(head, stored)
+        self._outbox.tally.head(head)
         previous = self._closed.find(key) if head.revision else None
         done = finish(head, stored, previous, self.policy, self._source, self._valuation)
         if done.revisable and self.clock < head.first_closed_at + self.policy.revise_window:
@@ -302,23 +306,20 @@ class Partition:
             done.marker.segments = head.segments
         else:
             self._journal.clear(key, head.segments)
-        self._records.append(done.record)
-        self._dead.extend(done.dead_letters)
+        self._outbox.add(done, head)
         head.dirty, head.held, head.offsets = False, [], []
         self._closed.put(key, done.marker)
         del self.closing[request_id]
 
     def _settle(self, head: Head, stored: Stored | None = None) -> None:
         """Compare the waiting repeats of a head; conflicts are refused."""
-        if not head.repeats:
-            return
 
         def earlier() -> Iterable[Chunk]:
             found = self._journal.stored(head.key, head.segments) if stored is None else stored
             return (chunk for _, chunk in found)
 
-        for record in settle(head, earlier, self.policy):
-            self._refuse(record, "conflict", "other content under an identity seen before")
+        if head.repeats:
+            self._outbox.settle(head, earlier, self.policy)
 
     # ---- checkpoint --------------------------------------------------------------------------------------------
 
@@ -333,15 +334,15 @@ class Partition:
         for head in self._journal.touched():
             if head.repeats:
                 self._settle(head)
+            self._outbox.tally.head(head)
             self._journal.write(head)
         self.sequence += 1
         hours = self._closed.drop(self.clock)
         hours_done = self._closed.swept_hour, self._closed.dropped_hour
         place = Checkpoint(self.position, self.clock, self.sequence, self.lineage, *hours_done, FORMAT)
         rows = [*self._journal.take(), (CHECKPOINT_KEY, pack(place))]
-        dead = [letter.outgoing(self.topic, self.partition) for letter in self._dead]
-        taken = Snapshot(rows, self._closed.take(), hours, self._records, dead, self.position)
-        self._records, self._dead = [], []
+        sent = self._outbox.send(self.topic, self.partition)
+        taken = Snapshot(rows, self._closed.take(), hours, sent.records, sent.dead, self.position, sent.tally)
         self._snapshotted, self.pending, self.pending_bytes = self.position, 0, 0
         return taken
 
@@ -362,12 +363,11 @@ class Partition:
         """The last snapshot's rows are in the store."""
         self._journal.settled()
         self._closed.settled()
+        self._outbox.settled()
 
     def take_output(self) -> tuple[list[Outgoing], list[DeadLetter]]:
         """Records and dead letters since the last snapshot, for folds that send nothing."""
-        taken = self._records, self._dead
-        self._records, self._dead = [], []
-        return taken
+        return self._outbox.take()
 
     def load(self) -> None:
         """Rebuild position, open and closing requests from the store.
@@ -383,6 +383,7 @@ class Partition:
             self._closed.load(place.swept_hour, place.dropped_hour)
         for key, heads in self._journal.load():
             self._put(key, heads)
+        self._open = dict(sorted(self._open.items(), key=lambda item: item[1].first_ms))
         heapq.heapify(self._deadlines)
 
     def _put(self, key: bytes, heads: list[SegmentHead | RunHead]) -> None:

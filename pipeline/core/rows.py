@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.core.segment import hour_prefix
+from pipeline.core.tally import Tally
 from pipeline.errors import OurFault
 
 Row = tuple[bytes, bytes | None]
@@ -136,6 +137,7 @@ class Snapshot(NamedTuple):
         drop_hours: hours whose markers the store deletes as a range.
         records, dead_letters: to send.
         position: next source offset.
+        tally: what of all this is counted, once it is committed.
     """
 
     rows: list[Row]
@@ -144,6 +146,7 @@ class Snapshot(NamedTuple):
     records: list[Outgoing]
     dead_letters: list[Outgoing]
     position: int
+    tally: Tally
 
 
 class MemoryRows:

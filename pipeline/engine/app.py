@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 import faust
+from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.types import TP
 
@@ -17,6 +18,7 @@ from pipeline.engine.config import Config
 from pipeline.engine.database import Memory
 from pipeline.engine.delivery import BatchConsumer, BatchTransport
 from pipeline.engine.engine import CloseSignal, Engine
+from pipeline.engine.meter import Meter
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.table import EngineTables, RequestTable
@@ -76,14 +78,27 @@ class FaustHost:
         """Put a signal into the finalizer's channel."""
         await self._signals.put(signal)
 
+    def joined(self) -> bool:
+        """Whether the group knows us."""
+        return cast("BatchConsumer", self._app.consumer).place().joined
 
-def create_app(config: Config, cluster: Cluster, directory: Path) -> EngineApp:
+    def silence(self, now: float) -> float:
+        """Of the consumer's brokers."""
+        return cast("BatchConsumer", self._app.consumer).silence(now)
+
+    def end(self, tp: TopicPartition) -> int | None:
+        """As the consumer heard of it last."""
+        return cast("BatchConsumer", self._app.consumer).end(tp)
+
+
+def create_app(config: Config, cluster: Cluster, directory: Path, meter: Meter | None = None) -> EngineApp:
     """The app of one worker. Needs the running event loop.
 
     Args:
         config: Of the worker.
         cluster: What preflight found.
         directory: Of the local stores, held by this process alone.
+        meter: What is counted goes there.
     """
     app = _app(config, cluster, directory)
     chunks = app.topic(
@@ -99,7 +114,7 @@ def create_app(config: Config, cluster: Cluster, directory: Path) -> EngineApp:
     if not isinstance(table, RequestTable):
         raise TypeError("the setting Table has no effect")
     table.store.memory = Memory()
-    engine = app.engine = Engine(config, cluster, table.store, FaustHost(app, signals, config.source))
+    engine = app.engine = Engine(config, cluster, table.store, FaustHost(app, signals, config.source), meter)
 
     _register(app, engine, chunks, signals)
     return app

@@ -17,6 +17,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from pipeline.core.partition import Partition
 from pipeline.core.rows import Snapshot
 from pipeline.core.segment import FORMAT, pack_markers
+from pipeline.core.tally import Tally
 from pipeline.engine.config import Config
 from pipeline.engine.database import Database, Meta
 from pipeline.engine.failpoint import failpoint
@@ -28,7 +29,10 @@ MARKER_ROW_BYTES: Final = 512 << 10
 
 
 class Done(NamedTuple):
-    """What a checkpoint did: counts, seconds since the epoch, and the broker's append time in ms if it tells."""
+    """What a checkpoint did: counts, seconds since the epoch, and the broker's append time in ms if it tells.
+
+    `tally` is what was counted of it, now that it is committed.
+    """
 
     rows: int
     markers: int
@@ -37,6 +41,7 @@ class Done(NamedTuple):
     sent_at: float
     answered_at: float
     appended: int | None
+    tally: Tally
 
 
 class Checkpointer:
@@ -101,7 +106,7 @@ class Checkpointer:
         self._store(taken, parcels, receipts)
         self._partition.settled()
         counts = len(taken.rows), len(taken.markers), len(taken.records), len(taken.dead_letters)
-        return Done(*counts, sent_at, answered_at, receipts[0].appended)
+        return Done(*counts, sent_at, answered_at, receipts[0].appended, taken.tally)
 
     def _parcels(self, taken: Snapshot) -> Iterator[Parcel]:
         """What goes where; the requests changelog comes first."""

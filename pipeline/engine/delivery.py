@@ -20,7 +20,7 @@ from faust.types import TP, ConsumerMessage
 
 from pipeline.engine.config import MIB
 from pipeline.engine.loop import loop_factory
-from pipeline.engine.membership import OUTSIDE, Place, place_of
+from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of
 from pipeline.engine.noise import LIBRARY
 from pipeline.engine.records import lean
 
@@ -212,6 +212,19 @@ class BatchConsumer(driver.Consumer):
         """In the group; read from another thread than the client's, which is only looking."""
         consumer = self._thread._consumer
         return OUTSIDE if consumer is None else place_of(consumer)
+
+    def silence(self, now: float) -> float:
+        """Seconds since a broker last answered, at monotonic time `now`; from any thread."""
+        consumer = self._thread._consumer
+        return 0.0 if consumer is None else silence_of(consumer, now)
+
+    def end(self, tp: TopicPartition) -> int | None:
+        """High watermark of the last fetch; read from another thread than the client's, as `place`."""
+        consumer = self._thread._consumer
+        subscription = None if consumer is None else consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        state = None if assignment is None else assignment.state_value(tp)
+        return None if state is None else state.highwater
 
     async def perform_seek(self) -> None:
         """After a rebalance: also our partitions; wraps faust.transport.consumer.Consumer.perform_seek."""

@@ -17,11 +17,13 @@ from dataclasses import asdict
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from pipeline.engine.config import Config
 from pipeline.engine.delivery import Batch
 from pipeline.engine.failpoint import failpoint
+from pipeline.engine.meter import Meter
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.store import RequestStore
 from pipeline.engine.task import PartitionTask, Verdict
@@ -55,12 +57,24 @@ class Host(Protocol):
     async def signal(self, signal: CloseSignal) -> None:
         """Hand closed requests to the finalizer."""
 
+    def joined(self) -> bool:
+        """Whether the group knows us and wants nothing of us; asked from any thread, as the next two."""
+
+    def silence(self, now: float) -> float:
+        """Seconds since Kafka last answered, at monotonic time `now`."""
+
+    def end(self, tp: TopicPartition) -> int | None:
+        """Where the partition ended when it was last fetched; None before that."""
+
 
 class Engine:
     """The partitions of one worker."""
 
-    def __init__(self, config: Config, cluster: Cluster, store: RequestStore, host: Host) -> None:
+    def __init__(
+        self, config: Config, cluster: Cluster, store: RequestStore, host: Host, meter: Meter | None = None
+    ) -> None:
         """Start without partitions."""
+        self.meter = Meter() if meter is None else meter
         self.config, self.cluster = config, cluster
         self.watermarks = Watermarks(config)
         self.tasks: dict[int, PartitionTask] = {}
@@ -69,7 +83,7 @@ class Engine:
         """The same and those still restoring."""
         self.ready = False
         """Whether what the group gave us is restored."""
-        self._store, self._host = store, host
+        self.host, self._store = host, store
         self._chains = itertools.count(1)
         self._revocations = 0
         self._restores = asyncio.Semaphore(config.restores)
@@ -95,7 +109,7 @@ class Engine:
             closed = task.take(batch)
             log.debug("folded", partition=task.number, position=batch.end, closed=len(closed))
             if closed:
-                await self._host.signal(CloseSignal(task, closed))
+                await self.host.signal(CloseSignal(task, closed))
         await asyncio.sleep(0)  # a full queue never suspends its reader
 
     def has_room(self, tp: TP) -> bool:
@@ -145,7 +159,7 @@ class Engine:
                 closed = list(task.partition.closing)
             if closed and task.alive:
                 task.signalled = now
-                await self._host.signal(CloseSignal(task, closed))
+                await self.host.signal(CloseSignal(task, closed))
                 await asyncio.sleep(0)
             if task.checkpoint_due(time.monotonic(), floor):
                 await task.checkpoint()
@@ -183,7 +197,7 @@ class Engine:
         """Take over what the group gave us; False if it took something back meanwhile."""
         failpoint("assign.before")
         revocations, started = self._revocations, time.monotonic()
-        assigned = {tp.partition for tp in self._host.assigned()}
+        assigned = {tp.partition for tp in self.host.assigned()}
         for number in set(self.owned) - assigned:
             await self._release(number, checkpoint=False)
         await asyncio.gather(*(self._take_over(number) for number in sorted(assigned - set(self.tasks))))
@@ -201,7 +215,7 @@ class Engine:
     async def _take_over(self, number: int) -> None:
         if number in self.owned:
             await self._release(number, checkpoint=False)  # left over from a restore that was cancelled
-        task = PartitionTask(self.config, self.cluster, self._store, self.watermarks, number)
+        task = PartitionTask(self.config, self.cluster, self._store, self.watermarks, number, meter=self.meter)
         self.owned[number] = task
         job = task.restoring = asyncio.ensure_future(self._restore(task))
         try:
@@ -229,7 +243,7 @@ class Engine:
     async def _seek(self, task: PartitionTask) -> None:
         task.chain, task.batch, task.handed = next(self._chains), 0, 0
         with suppress(IllegalStateError):  # not ours any more: the revocation is on its way
-            await self._host.start_chain(TP(*task.tp), task.partition.position, task.chain)
+            await self.host.start_chain(TP(*task.tp), task.partition.position, task.chain)
 
     async def release_all(self, why: str) -> None:
         """Give everything up, with a last checkpoint; nothing of ours is open when this returns."""
@@ -257,6 +271,7 @@ class Engine:
             failpoint("revoke.after_checkpoint")
         except Fenced:
             log.warning("fenced while releasing, working set dropped", partition=number)
+            self.meter.fenced()
         except Exception as error:  # noqa: BLE001 (the process ends, whatever it was)
             self.fail(error)
         for name, value in asdict(task.figures).items():
@@ -281,6 +296,7 @@ class Engine:
     def _fenced(self, task: PartitionTask, error: Fenced) -> None:
         """Another owner exists: drop the working set and wait for the group to say so; end if it does not."""
         log.warning("fenced, working set dropped", partition=task.number)
+        self.meter.fenced()
         task.alive = False
         self.tasks.pop(task.number, None)
 
@@ -322,6 +338,11 @@ class Engine:
             if partition.closing or partition.dirty or await self.watermarks.stable(task.tp) != partition.position:
                 return False
         return self.ready
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the stores have in memory."""
+        return self._store.memory.used
 
     def figures(self) -> dict[str, float]:
         """What this worker has done since it started, and what it holds."""

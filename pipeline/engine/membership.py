@@ -70,3 +70,13 @@ def place_of(consumer: Any) -> Place:
         return OUTSIDE
     known = coordinator.coordinator_id is not None
     return Place(known and not coordinator.need_rejoin(subscription), coordinator.generation)
+
+
+def silence_of(consumer: Any, now: float) -> float:
+    """Seconds since a broker last answered aiokafka's consumer, at monotonic time `now`; 0 without a connection.
+
+    A member hears its coordinator every heartbeat. Leans on AIOKafkaClient._conns and AIOKafkaConnection._last_action,
+    which each answer sets.
+    """
+    answers = [connection._last_action for connection in list(consumer._client._conns.values())]
+    return max(0.0, now - max(answers)) if answers else 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,9 +101,19 @@ class Reading:
 class Restore:
     """One restore of one partition; its parts belong to the task afterwards."""
 
-    def __init__(self, config: Config, cluster: Cluster, store: RequestStore, number: int) -> None:
-        """Prepare; `run` does it."""
+    def __init__(
+        self,
+        config: Config,
+        cluster: Cluster,
+        store: RequestStore,
+        number: int,
+        *,
+        told: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """Prepare; `run` does it, and tells how many rows it reads as it goes on."""
         self._config, self._cluster, self._store = config, cluster, store
+        self._told = told
+        self._reading: Reading | None = None
         self.number = number
         self.source = TopicPartition(config.source, number)
         self._requests = TopicPartition(config.changelog, number)
@@ -114,6 +124,13 @@ class Restore:
         self.database: Database
         self.partition: Partition
         self.fence: tuple[float, float, int | None] = (0.0, 0.0, None)
+        self.end = 0
+        """Of the source, when it was looked at."""
+
+    @property
+    def share(self) -> float:
+        """Of the changelog that is read."""
+        return 0.0 if self._reading is None else self._reading.percent / 100
 
     async def run(self) -> None:
         """Do all of it.
@@ -138,7 +155,8 @@ class Restore:
             failpoint("restore.after_init")
             # Until the fence an owner that still lived could go on: what was seen before may lie behind its position.
             ends = await self._ends(consumer)
-            reading = await self._begin(ends)
+            self.end = ends.source.end
+            self._reading = reading = await self._begin(ends)
             await self._read(consumer, reading)
         except KafkaError as error:
             text = f"the changelog can't be read: {type(error).__name__}"
@@ -298,6 +316,7 @@ class Restore:
         if markers:
             reading.markers = markers[-1].offset + 1
         reading.rows += len(requests) + len(markers)
+        self._told(len(requests) + len(markers))
         self.database.write(
             [(record.key, record.value) for record in requests],
             Meta(

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core import finish, partition
 from pipeline.core.closed import Closed
+from pipeline.core.outbox import Outbox
 from pipeline.core.partition import Partition
 from pipeline.engine.failpoint import armed, failpoint
 
@@ -67,7 +68,7 @@ class Seam(NamedTuple):
 SEAMS: Final = {
     "decode": Seam(partition, "decode"),
     "admit": Seam(partition, "admit"),
-    "dead_letter": Seam(Partition, "_refuse"),
+    "dead_letter": Seam(Outbox, "refuse"),
     "late": Seam(Partition, "_take_late"),
     "fold": Seam(finish, "fold"),
     "revision": Seam(partition, "finish", _revision),

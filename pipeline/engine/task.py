@@ -21,12 +21,13 @@ from pipeline.engine.config import Config
 from pipeline.engine.delivery import NO_CHAIN, Batch
 from pipeline.engine.expiry import Expiry
 from pipeline.engine.failpoint import failpoint
+from pipeline.engine.meter import Meter
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.restore import Restore
 from pipeline.engine.store import RequestStore
 from pipeline.engine.watchdog import Progress
 from pipeline.engine.watermark import Watermarks
-from pipeline.errors import InvariantBroken
+from pipeline.errors import BrokerFault, Fenced, InvariantBroken
 from pipeline.log import get_logger
 
 log = get_logger(__name__)
@@ -85,6 +86,13 @@ class PartitionTask:
     busy: bool = False
     restoring: asyncio.Future[None] | None = None
     signalled: float = 0.0
+    meter: Meter = field(default_factory=Meter)
+    waiting: float = 0.0
+    """Monotonic time since when something waits for a commit; 0 when nothing does."""
+    since: float = 0.0
+    """Monotonic time at which it was restored."""
+    end: int = 0
+    """Of the source, as seen then."""
     figures: Figures = field(default_factory=Figures)
 
     def __post_init__(self) -> None:
@@ -119,6 +127,26 @@ class PartitionTask:
     def expiry(self) -> Expiry:
         """What time closes."""
         return self.parts.expiry
+
+    @property
+    def restored(self) -> bool:
+        """Whether it takes chunks."""
+        return self._parts is not None and self.alive
+
+    @property
+    def lost(self) -> bool:
+        """Whether it took chunks until another owner came."""
+        return self._parts is not None and not self.alive
+
+    @property
+    def share(self) -> float:
+        """Of its changelog that is read."""
+        return 1.0 if self._parts is not None else self._restore.share if self._restore is not None else 0.0
+
+    def age(self, now: float) -> float:
+        """Seconds since when something waits for a commit, at monotonic time `now`; 0 when nothing does."""
+        since = self.waiting
+        return max(0.0, now - since) if since else 0.0
 
     @property
     def room(self) -> bool:
@@ -168,10 +196,16 @@ class PartitionTask:
         failpoint("apply.before")
         before = partition.pending
         closed = partition.apply(records, batch.end)
+        self._wait()
         failpoint("apply.after")
         self.batch += 1
         self.figures.chunks += partition.pending - before
         return closed
+
+    def _wait(self) -> None:
+        """Note since when something waits for a commit; a repeated signal finds nothing to do."""
+        if not self.waiting and self.partition.dirty:
+            self.waiting = time.monotonic()
 
     async def finalize(self, request_ids: Iterable[str]) -> None:
         """Make the records of closed requests, giving way now and then."""
@@ -181,6 +215,7 @@ class PartitionTask:
                 return
             failpoint("finalize.before")
             self.partition.finalize(request_id)
+            self._wait()
             failpoint("finalize.after")
             if time.perf_counter() - turn > YIELD_SECONDS:
                 await asyncio.sleep(0)
@@ -198,12 +233,18 @@ class PartitionTask:
             if not self.alive:
                 return
             started = time.monotonic()
-            done = await self.parts.checkpointer.run()
+            try:
+                done = await self.parts.checkpointer.run()
+            except (Fenced, BrokerFault):
+                self.meter.aborted()
+                raise
             if done is not None:
                 ended = time.monotonic()
+                self.waiting = started if self.partition.dirty else 0.0
                 self.cadence.ran(started, ended)
                 self.expiry.skew.measure(done.sent_at, done.answered_at, done.appended)
                 self._count(done, ended - started)
+                self.meter.committed(done, ended - started)
 
     def _count(self, done: Done, seconds: float) -> None:
         figures = self.figures
@@ -222,7 +263,7 @@ class PartitionTask:
         Raises:
             Fenced, BrokerFault, OurFault: As `Restore.run`.
         """
-        restore = self._restore = Restore(self.config, self.cluster, self.store, self.number)
+        restore = self._restore = Restore(self.config, self.cluster, self.store, self.number, told=self.meter.restored)
         await restore.run()
         partition, meta = restore.partition, restore.database.meta
         if meta is None:
@@ -239,6 +280,7 @@ class PartitionTask:
         expiry = Expiry(partition, self.tp, self.watermarks, slack_ms=config.clock_slack, limit=config.sweep)
         expiry.skew.measure(*restore.fence)
         self._parts = Parts(restore, partition, checkpointer, expiry)
+        self.since, self.end = time.monotonic(), restore.end
         self.alive = True
 
     async def release(self, *, checkpoint: bool) -> None:

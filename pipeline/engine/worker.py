@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
@@ -28,8 +29,10 @@ from pipeline.engine.noise import LIBRARY, on_loop_error, quiet
 from pipeline.engine.origin import Origin
 from pipeline.engine.preflight import Cluster, preflight
 from pipeline.engine.slot import claim
+from pipeline.engine.telemetry import Telemetry
 from pipeline.engine.watchdog import EXIT, LoopWatch
 from pipeline.errors import OK, BrokerFault
+from pipeline.exposition.server import listening
 from pipeline.log import get_logger
 from pipeline.settings import Settings
 
@@ -91,26 +94,29 @@ def run(
         Exit status: 0.
 
     Raises:
-        UsageError: data_dir, reset_to, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
+        UsageError: data_dir, reset_to, metrics_address, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
         TopicDrift: The topics would break a promise.
     """
     arm_from(os.environ)
     seam.put()
     quiet()
     config = configure(settings, instance=instance, origin=Origin.of(reset_to), timing=timing)
-    slot = claim(config.data_dir, config.group)
-    try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(_Worker(config, slot.path, drain=drain).run())
-    finally:
-        slot.release()
+    telemetry = Telemetry(config)
+    with listening(settings, telemetry.shown()):
+        slot = claim(config.data_dir, config.group)
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(_Worker(config, slot.path, telemetry, drain=drain).run())
+        finally:
+            slot.release()
 
 
 class _Worker:
     """One run."""
 
-    def __init__(self, config: Config, directory: Any, *, drain: bool) -> None:
+    def __init__(self, config: Config, directory: Path, telemetry: Telemetry, *, drain: bool) -> None:
         self._config, self._directory, self._drain = config, directory, drain
+        self._telemetry = telemetry
         self._stop = asyncio.Event()
         self._signalled = 0.0
 
@@ -120,6 +126,7 @@ class _Worker:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
         watch, heap = LoopWatch(self._config.timing.blocked), HeapKeeper()
+        self._telemetry.pulse.start()
         try:
             cluster = await self._reach()
             if cluster is None:
@@ -128,6 +135,7 @@ class _Worker:
             heap.start()
             return await self._serve(cluster)
         finally:
+            self._telemetry.pulse.stop()
             watch.stop()
             heap.stop()
             for number in _SIGNALS:
@@ -135,6 +143,7 @@ class _Worker:
 
     def _on_signal(self, number: signal.Signals) -> None:
         log.info("stopping", signal=number.name)
+        self._telemetry.stopping = True
         self._stop.set()
 
     async def _reach(self) -> Cluster | None:
@@ -168,7 +177,8 @@ class _Worker:
 
     async def _serve(self, cluster: Cluster) -> int:
         """Run the app until it is told to stop."""
-        app = create_app(self._config, cluster, self._directory)
+        app = create_app(self._config, cluster, self._directory, self._telemetry.meter)
+        self._telemetry.attach(app.engine, self._directory)
         worker = EngineWorker(app, quiet=True, override_logging=False, redirect_stdouts=False)
         gc.freeze()  # what is loaded by now stays: the collector need not look at it again
         gc.set_threshold(YOUNG, 10, 10)

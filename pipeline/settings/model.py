@@ -203,7 +203,9 @@ class Settings(BaseSettings):
         "auto", "How log events are written", "console for a person on a terminal, JSON lines for everything else"
     )
     metrics_address: Address | None = setting(
-        None, "host:port on which the worker shows Prometheus metrics", "no port is opened that nobody asked for"
+        None,
+        "host:port on which a worker or sink shows Prometheus metrics and its health; without a host on loopback only",
+        "no port is opened that nobody asked for",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
         "PLAINTEXT", "Protocol to the brokers", "Kafka's own default"
@@ -243,6 +245,24 @@ class Settings(BaseSettings):
         None, "Certificate (PEM) of the live page, for https", "a loopback address needs none, a proxy has its own"
     )
     web_ssl_keyfile: UserPath | None = setting(None, "Key of web_ssl_certfile (PEM)", "it may be in web_ssl_certfile")
+
+    # who may look at metrics_address
+    metrics_token: SecretStr | None = setting(
+        None,
+        "Bearer token that /metrics asks for; an address that others reach needs it, or a client's certificate",
+        "on loopback none is needed, and no token is right unasked",
+    )
+    metrics_ssl_certfile: UserPath | None = setting(
+        None, "Certificate (PEM) of the metrics port, which then speaks HTTPS", "no certificate is right unasked"
+    )
+    metrics_ssl_keyfile: UserPath | None = setting(
+        None, "Key of that certificate (PEM)", "it may be in metrics_ssl_certfile"
+    )
+    metrics_ssl_cafile: UserPath | None = setting(
+        None,
+        "CA certificates (PEM) that sign those of clients, which /metrics then asks for",
+        "a token is enough for most, and probes have no certificate",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -293,6 +313,9 @@ class Settings(BaseSettings):
             yield "web_ssl_keyfile needs web_ssl_certfile"
         if self.web_content_token is not None and self.web_token is None:
             yield "web_content_token needs web_token: without it everybody is let in"
+        for name in ("metrics_ssl_keyfile", "metrics_ssl_cafile"):
+            if getattr(self, name) is not None and self.metrics_ssl_certfile is None:
+                yield f"{name} needs metrics_ssl_certfile"
 
     def policy(self) -> Policy:
         """The part of the settings that decides what a record says, as the core takes it."""

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from pipeline.errors import BrokerFault, DatabaseAway, FoundProblem, StreamledgerError, UsageError
+from pipeline.exposition.server import listening
 from pipeline.log import get_logger
 from pipeline.settings import Settings
 from pipeline.sinks.database import masked
@@ -23,6 +24,7 @@ from pipeline.sinks.patience import Patience
 from pipeline.sinks.plan import Plan, Summary
 from pipeline.sinks.stop import Stop, Stopped
 from pipeline.sinks.store import Store
+from pipeline.sinks.telemetry import Telemetry
 from pipeline.topics.reader import Progress, reading
 from pipeline.topics.tail import following
 
@@ -42,15 +44,18 @@ class Sink:
         topic = settings.record_topic
         self._settings, self._plan = settings, plan
         self._patience = Patience(ONCE_SECONDS if plan.once else None)
+        stop, summary = Stop(), Summary()
+        self._telemetry = Telemetry(plan.db, summary, stop)
         self._desk = Desk(
             topic=topic,
             plan=plan,
             store=Store(plan.db, topic),
             thread=ThreadPoolExecutor(1, "database"),
-            stop=Stop(),
-            summary=Summary(),
+            stop=stop,
+            summary=summary,
             progress=progress,
-            well=self._patience.over,
+            well=self._well,
+            telemetry=self._telemetry,
         )
         self._new: bool | None = None
         self._ends: dict[int, int] = {}
@@ -69,18 +74,27 @@ class Sink:
             DatabaseAway: the same of the database.
             Fenced: somebody else writes to the database.
             FoundProblem: retention has gone over what was to be read next, or the database refuses.
-            UsageError: `since` of a database that has positions; its library is not installed.
+            UsageError: `since` of a database that has positions; its library is not installed; metrics_address can't
+                be used.
         """
         started = time.monotonic()
-        try:
-            while not await self._ended():
-                pass
-        finally:
-            with contextlib.suppress(StreamledgerError):
-                await self._desk.database(self._desk.store.release)
-            self._desk.thread.shutdown(wait=False)
+        with listening(self._settings, self._telemetry.shown()):
+            self._telemetry.pulse.start()
+            try:
+                while not await self._ended():
+                    pass
+            finally:
+                self._telemetry.pulse.stop()
+                with contextlib.suppress(StreamledgerError):
+                    await self._desk.database(self._desk.store.release)
+                self._desk.thread.shutdown(wait=False)
         self._desk.summary.seconds = time.monotonic() - started
         return self._desk.summary
+
+    def _well(self) -> None:
+        """Kafka and the database do their part."""
+        self._patience.over()
+        self._telemetry.trouble = None
 
     async def _ended(self) -> bool:
         """Whether everything is done, after going on for as long as nothing was in the way."""
@@ -93,6 +107,7 @@ class Sink:
             _log.info("the topic has new partitions", topic=self._desk.topic)
             return False
         except (BrokerFault, DatabaseAway) as gone:
+            self._telemetry.trouble = gone.message
             if stop.wished:
                 _log.warning("ended in an outage: what is not written is read the next time", reason=gone.message)
                 return True
@@ -115,6 +130,7 @@ class Sink:
             self._patience.back(BrokerFault)
             self._check(positions, ends)
             self._ends = self._ends or ends
+            self._telemetry.follows(tail, ends)
             await Flow(desk, tail, positions, self._ends).run()
 
     async def _first(self, positions: dict[int, int]) -> dict[int, int]:

@@ -19,6 +19,7 @@ from pipeline.sinks.parquet import export
 from pipeline.sinks.plan import Plan, Summary
 from pipeline.sinks.stop import Stop, Stopped
 from pipeline.sinks.store import Store, Written
+from pipeline.sinks.telemetry import Telemetry
 from pipeline.topics.reader import Progress, Seen
 from pipeline.topics.tail import WAIT_MS, Tail
 
@@ -52,6 +53,7 @@ class Desk:
         summary: What is done is added to.
         progress: Told how far `once` has come.
         well: Told that both Kafka and the database do their part.
+        telemetry: Told what is read, and when all of it is committed.
     """
 
     topic: str
@@ -62,6 +64,7 @@ class Desk:
     summary: Summary
     progress: Progress
     well: Callable[[], None]
+    telemetry: Telemetry
 
     async def database(self, work: Callable[..., _T], *arguments: Any) -> _T:
         """Run something of the store in its thread."""
@@ -168,6 +171,7 @@ class Flow:
         if len(batch.items) < PIECE:  # a trickle, which would never let readers in
             await self._desk.database(self._desk.store.rest)
         self._desk.well()
+        self._desk.telemetry.current()
         self._stored |= batch.after
         summary = self._desk.summary
         summary.written += written
@@ -196,6 +200,8 @@ class Flow:
     async def _rest(self) -> None:
         """Nothing has come."""
         now = time.monotonic()
+        if self._writing is None:
+            self._desk.telemetry.current()
         self._quiet_since = now if self._quiet_since is None else self._quiet_since
         if now - self._quiet_since >= IDLE_SECONDS and not self._settled:
             await self._settle()

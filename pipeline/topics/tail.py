@@ -69,6 +69,19 @@ class Tail:
         """How many partitions the topic has by now, as far as the client has heard."""
         return len(self._consumer.partitions_for_topic(self._topic) or self.partitions)
 
+    def heard(self) -> dict[int, int]:
+        """End of each partition as it came with the newest fetch, without asking; may be asked from any thread."""
+        subscription = self._consumer._subscription.subscription  # noqa: SLF001 (its own highwater() asserts)
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return {}
+        states = {number: assignment.state_value(TopicPartition(self._topic, number)) for number in self.partitions}
+        return {
+            number: state.highwater
+            for number, state in states.items()
+            if state is not None and state.highwater is not None
+        }
+
     async def ends(self) -> dict[int, int]:
         """End of each partition as a committed reader sees it.
 

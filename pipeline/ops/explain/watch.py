@@ -175,7 +175,7 @@ class Watch(Partition):
             return
         chunks = self._chunks(head)
         super().finalize(request_id)
-        value = self._records[-1].value or b""
+        value = self._outbox.records[-1].value or b""
         attempts, calls = list[Attempt](), list[Call]()
         if not head.poisoned:
             folded, calls = self._folded(head, chunks)

@@ -6,6 +6,7 @@ its identity alone, for a view needs no comparison of payloads. Imports the core
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.closing import missing
@@ -160,9 +161,9 @@ class Request:
         return self._model if self.told is None else self.told.model
 
     @property
-    def labels(self) -> dict[str, str]:
+    def labels(self) -> Mapping[str, str]:
         """The same."""
-        return self._labels if self.told is None else dict(self.told.labels)
+        return self._labels if self.told is None else self.told.labels
 
     @property
     def state(self) -> str:
@@ -203,7 +204,7 @@ class Request:
             stream_type=self.stream_type,
             provider=self.provider,
             model=self.model,
-            labels=self.labels,
+            labels=dict(self.labels),
             started_at=begun,
             seen_at=seen_at,
             chunks=chunks,

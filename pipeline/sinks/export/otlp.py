@@ -1,219 +1,126 @@
-"""Entries as OpenTelemetry log events over OTLP/HTTP, as protobuf or JSON.
+"""Entries as OpenTelemetry log events and spans over OTLP/HTTP, as protobuf or JSON.
 
-Owns the log record, its resource and both encodings, and what a receiver says of events that it did not take. Imports
-opentelemetry-proto and protobuf only where an event is made.
+Owns the log record and the span; encodings are those of `protocol`. Imports the library of the protocol only where an
+event is made.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
-from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
-from pipeline.core.late import EPOCH, micros
-from pipeline.errors import UsageError
-from pipeline.sinks.export.attributes import EVENT, MESSAGES, attributes_of
+from pipeline.sinks.export.attributes import EVENT, attributes_of
 from pipeline.sinks.export.entry import Entry
-from pipeline.sinks.export.format import Event, Refused
-from pipeline.sinks.export.messages import messages_of
+from pipeline.sinks.export.format import Event
+from pipeline.sinks.export.protocol import Json, Otlp, Signal, endpoint, nanoseconds, value_as_json
 
-PATH: Final = "/v1/logs"
-PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
-INSTALL: Final = "pip install 'streamledger[export]'"
+__all__ = ["LOGS", "SPANS", "LogEvents", "Spans", "endpoint"]
+
+LOGS: Final = Signal("logs", "LogRecord", "logRecords", "/v1/logs")
+SPANS: Final = Signal("trace", "Span", "spans", "/v1/traces")
 
 _SEVERITY: Final[Mapping[str, tuple[int, str]]] = {
     "success": (9, "INFO"),
     "incomplete": (13, "WARN"),
     "error": (17, "ERROR"),
 }
-_PLAIN: Final = {"string_value": "stringValue", "bool_value": "boolValue", "double_value": "doubleValue"}
-_LARGEST: Final = 2**63 - 1
+_CLIENT: Final = 3
+"""SPAN_KIND_CLIENT: a request to a provider."""
+
+_ERROR: Final = 2
+"""STATUS_CODE_ERROR; a stream that was cut or given up has no status, and says so in streamledger.status."""
+
+_TRACE_BYTES: Final = 16
+_SPAN_BYTES: Final = 8
 
 
-Json = dict[str, Any]
+class LogEvents(Otlp):
+    """One log event for each record."""
 
-
-@dataclass(frozen=True)
-class LogEvents:
-    """The format.
-
-    Attributes:
-        version: of this program, the scope's.
-        content: whether the answers are in it.
-        json: the encoding of requests; else protobuf.
-    """
-
-    version: str
-    content: bool = False
-    json: bool = False
-
-    @property
-    def content_type(self) -> str:
-        """Of a request."""
-        return JSON if self.json else PROTOBUF
-
-    @property
-    def most(self) -> int | None:
-        """Any number of events fits into a request."""
-        return None
+    signal: ClassVar[Signal] = LOGS
 
     def event(self, entry: Entry) -> Event:
         """An entry as an event."""
-        attributes = attributes_of(entry)
-        messages = messages_of(entry) if self.content else None
-        if messages is not None:
-            attributes[MESSAGES] = messages
-        moment = _nanoseconds(entry.end)
+        moment = nanoseconds(entry.end)
         number, text = _SEVERITY.get(entry.record["status"], _SEVERITY["error"])
-        log = self._library.log(
+        log = self.library.item(
             time_unix_nano=moment,
             observed_time_unix_nano=moment,
             severity_number=number,
             severity_text=text,
             event_name=EVENT,
-            attributes=self._library.pairs(attributes),
+            attributes=self.attributes(entry),
         )
         if entry.trace is not None:
             log.trace_id, log.span_id = (bytes.fromhex(name) for name in entry.trace)
         return Event(entry.id, entry.record["request_id"], log)
 
-    def line(self, event: Event) -> bytes:
-        """A request with this event alone, as OTLP's own JSON files have it."""
-        return self._as_json([event])
-
-    def body(self, events: Sequence[Event]) -> bytes:
-        """A request."""
-        if self.json:
-            return self._as_json(events)
-        encoded: bytes = self._request(events).SerializeToString(deterministic=True)
-        return encoded
-
-    def refused(self, content_type: str, body: bytes) -> Refused | None:
-        """What a receiver that answers 200 did not take (partial success); nothing of it may be sent again."""
-        answer = self._library.response()
-        try:
-            if content_type == JSON:
-                answer = self._library.format.ParseDict(json.loads(body or b"{}"), answer, ignore_unknown_fields=True)
-            else:
-                answer.ParseFromString(body)
-        except (ValueError, self._library.format.Error, self._library.DecodeError):
-            return None  # it took the request; what it adds is not understood
-        partial = answer.partial_success
-        return Refused(partial.rejected_log_records, partial.error_message) if partial.rejected_log_records else None
-
-    def _request(self, events: Sequence[Event]) -> Any:
-        return self._library.request([event.value for event in events], self.version)
-
-    def _as_json(self, events: Sequence[Event]) -> bytes:
-        scope = {"scope": self._scope, "logRecords": [_log_as_json(event.value) for event in events]}
-        document = {"resourceLogs": [{"resource": self._resource, "scopeLogs": [scope]}]}
-        return json.dumps(document, separators=(",", ":")).encode()
-
-    @cached_property
-    def _resource(self) -> Any:
-        return self._library.format.MessageToDict(self._request([]).resource_logs[0].resource)
-
-    @cached_property
-    def _scope(self) -> Any:
-        return self._library.format.MessageToDict(self._request([]).resource_logs[0].scope_logs[0].scope)
-
-    @cached_property
-    def _library(self) -> _Library:
-        return _Library()
+    def item_as_json(self, item: Any) -> Json:
+        """A log record in OTLP's JSON."""
+        found: Json = {
+            "timeUnixNano": str(item.time_unix_nano),
+            "observedTimeUnixNano": str(item.observed_time_unix_nano),
+            "severityNumber": item.severity_number,
+            "severityText": item.severity_text,
+            "eventName": item.event_name,
+            "attributes": _pairs_as_json(item),
+        }
+        if item.trace_id:
+            found |= {"traceId": item.trace_id.hex(), "spanId": item.span_id.hex()}
+        return found
 
 
-class _Library:
-    """What is used of the protocol's library; it has no types."""
+class Spans(Otlp):
+    """One span for each record, from the request's start to its end, below the span whose `traceparent` it carries.
 
-    def __init__(self) -> None:
-        try:
-            self._common, self._logs, self._service = (
-                importlib.import_module(f"opentelemetry.proto.{name}_pb2")
-                for name in ("common.v1.common", "logs.v1.logs", "collector.logs.v1.logs_service")
-            )
-            self.format: Any = importlib.import_module("google.protobuf.json_format")
-            self.DecodeError: Any = importlib.import_module("google.protobuf.message").DecodeError
-        except ImportError as error:
-            raise UsageError("opentelemetry-proto is not installed", hint=INSTALL) from error
-
-    def log(self, **fields: Any) -> Any:
-        """A log record."""
-        return self._logs.LogRecord(**fields)
-
-    def response(self) -> Any:
-        """An empty answer."""
-        return self._service.ExportLogsServiceResponse()
-
-    def request(self, logs: Sequence[Any], version: str) -> Any:
-        """A request with these log records."""
-        request = self._service.ExportLogsServiceRequest()
-        resource = request.resource_logs.add()
-        resource.resource.attributes.extend(self.pairs({"service.name": "streamledger", "service.version": version}))
-        scope = resource.scope_logs.add()
-        scope.scope.name, scope.scope.version = "streamledger", version
-        scope.log_records.extend(logs)
-        return request
-
-    def pairs(self, values: Mapping[str, Any]) -> list[Any]:
-        """Names and values."""
-        return [self._common.KeyValue(key=name, value=self._value(value)) for name, value in values.items()]
-
-    def _value(self, value: Any) -> Any:
-        common = self._common
-        if isinstance(value, bool):
-            return common.AnyValue(bool_value=value)
-        if isinstance(value, int) and abs(value) <= _LARGEST:
-            return common.AnyValue(int_value=value)
-        if isinstance(value, int | float):
-            return common.AnyValue(double_value=float(value))
-        if isinstance(value, list):
-            return common.AnyValue(array_value=common.ArrayValue(values=[self._value(part) for part in value]))
-        if isinstance(value, Mapping):
-            return common.AnyValue(kvlist_value=common.KeyValueList(values=self.pairs(value)))
-        return common.AnyValue(string_value=str(value))
-
-
-def _log_as_json(log: Any) -> Json:
-    """A log record in OTLP's JSON: ids in hexadecimal, enums as numbers, 64 bits as text.
-
-    The library's own mapping takes twice as long and has the ids in another encoding; a test holds the two together.
+    Ids follow from the record: whoever gets a span twice has one. Without a traceparent the revisions of a request
+    share a trace of their own.
     """
-    found: Json = {
-        "timeUnixNano": str(log.time_unix_nano),
-        "observedTimeUnixNano": str(log.observed_time_unix_nano),
-        "severityNumber": log.severity_number,
-        "severityText": log.severity_text,
-        "eventName": log.event_name,
-        "attributes": [{"key": pair.key, "value": _value_as_json(pair.value)} for pair in log.attributes],
-    }
-    if log.trace_id:
-        found |= {"traceId": log.trace_id.hex(), "spanId": log.span_id.hex()}
-    return found
+
+    signal: ClassVar[Signal] = SPANS
+
+    def event(self, entry: Entry) -> Event:
+        """An entry as a span."""
+        record, attributes = entry.record, attributes_of(entry)
+        operation, model = attributes.get("gen_ai.operation.name", "gen_ai"), record.get("model")
+        span = self.library.item(
+            trace_id=_identity("trace", record["request_id"])[:_TRACE_BYTES],
+            span_id=_identity("span", record["record_id"])[:_SPAN_BYTES],
+            name=f"{operation} {model}" if model else operation,
+            kind=_CLIENT,
+            start_time_unix_nano=nanoseconds(entry.start),
+            end_time_unix_nano=nanoseconds(entry.end),
+            attributes=self.attributes(entry),
+        )
+        if record["status"] == "error":
+            span.status.code = _ERROR
+        if entry.trace is not None:
+            span.trace_id, span.parent_span_id = (bytes.fromhex(name) for name in entry.trace)
+        return Event(entry.id, record["request_id"], span)
+
+    def item_as_json(self, item: Any) -> Json:
+        """A span in OTLP's JSON."""
+        found: Json = {
+            "traceId": item.trace_id.hex(),
+            "spanId": item.span_id.hex(),
+            "name": item.name,
+            "kind": item.kind,
+            "startTimeUnixNano": str(item.start_time_unix_nano),
+            "endTimeUnixNano": str(item.end_time_unix_nano),
+            "attributes": _pairs_as_json(item),
+        }
+        if item.parent_span_id:
+            found["parentSpanId"] = item.parent_span_id.hex()
+        if item.status.code:
+            found["status"] = {"code": item.status.code}
+        return found
 
 
-def _value_as_json(value: Any) -> Json:
-    kind = value.WhichOneof("value")
-    if kind == "int_value":
-        return {"intValue": str(value.int_value)}
-    if kind == "array_value":
-        return {"arrayValue": {"values": [_value_as_json(part) for part in value.array_value.values]}}
-    if kind == "kvlist_value":
-        pairs = [{"key": pair.key, "value": _value_as_json(pair.value)} for pair in value.kvlist_value.values]
-        return {"kvlistValue": {"values": pairs}}
-    return {_PLAIN[kind]: getattr(value, kind)}
+def _pairs_as_json(item: Any) -> list[Json]:
+    return [{"key": pair.key, "value": value_as_json(pair.value)} for pair in item.attributes]
 
 
-def endpoint(url: str) -> str:
-    """Where logs go to at an address that is named by its host alone."""
-    parts = urlsplit(url)
-    return url if parts.path.strip("/") else urlunsplit(parts._replace(path=PATH))
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return max(micros(moment), micros(EPOCH)) * 1_000
+def _identity(what: str, name: str) -> bytes:
+    """Bytes that are the same for every export of the same thing."""
+    return hashlib.sha256(f"{what}\0{name}".encode()).digest()

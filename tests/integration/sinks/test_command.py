@@ -16,9 +16,11 @@ from pipeline.sinks.flow import Desk, Flow, Grown
 from pipeline.sinks.plan import Plan, Summary
 from pipeline.sinks.stop import Stop
 from pipeline.sinks.store import Store
+from pipeline.sinks.telemetry import Telemetry
 from pipeline.topics.reader import Seen
 from pipeline.topics.tail import following
-from tests.integration.sinks.process import ROOT, SECONDS, command
+from tests.integration.metrics import reasons, scraped
+from tests.integration.sinks.process import ROOT, SECONDS, command, until
 from tests.integration.sinks.topic import encoded, fill, held, record, rows, send, wanted
 
 pytestmark = pytest.mark.usefixtures("ledger_topics")
@@ -54,6 +56,21 @@ def test_the_file_is_by_default_in_data_dir_under_the_name_of_the_ledger(setting
     assert held(str(file)) == wanted(range(10))
 
 
+def test_a_sink_shows_its_rows_and_that_it_is_not_behind(settings: Settings, tmp_path: Path) -> None:
+    """Over HTTP, while it follows the topic; told to stop it ends as ever."""
+    fill(settings, range(10))
+    with command(settings, str(tmp_path / "l.duckdb"), tmp_path / "log", "--metrics-address", ":0") as sink:
+        until(lambda: bool(sink.events("metrics")), "the port", [sink])
+        url = sink.events("metrics")[0]["url"].removesuffix("/metrics")
+        seen = scraped(url, lambda seen: seen["sink_rows_total"] == 10 and seen["sink_ready"] == 1)
+        assert seen.by("sink_rejects_total") == {}
+        assert (seen["sink_lag_offsets"], seen["sink_commit_age_seconds"]) == (0, 0)
+        send(settings, [(0, b"{}")])
+        assert scraped(url, lambda seen: seen["sink_rejects_total"] == 1).by("sink_rejects_total") == {("duckdb",): 1}
+        assert (reasons(url), reasons(url, "live")) == ([], [])
+        assert sink.terminate()[0] == 1  # a record was refused
+
+
 def test_a_password_in_the_url_is_printed_nowhere(settings: Settings, postgres: str, tmp_path: Path) -> None:
     """Neither in the summary nor in what is said when it goes wrong."""
     fill(settings, range(2))
@@ -79,6 +96,7 @@ def test_new_partitions_are_noticed(settings: Settings, tmp_path: Path) -> None:
             summary=Summary(),
             progress=_ignored,
             well=lambda: None,
+            telemetry=Telemetry("l.duckdb", Summary(), Stop()),
         )
         await desk.database(desk.store.positions)
         async with following(settings, desk.topic, {}) as tail:

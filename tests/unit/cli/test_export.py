@@ -72,7 +72,14 @@ def test_content_only_where_it_is_asked_for(invoke: Invoke, records: str) -> Non
     assert "Let me look." in invoke("export", "otlp", records, "--content").stdout
 
 
-@pytest.mark.parametrize("options", [("cloudevents",), ("otlp",), ("otlp", "--encoding", "json")])
+def _path(options: tuple[str, ...]) -> str:
+    """Where the receiver is asked at an address that is a host alone."""
+    if options[0] != "otlp":
+        return ""
+    return "/v1/traces" if "--spans" in options else "/v1/logs"
+
+
+@pytest.mark.parametrize("options", [("cloudevents",), ("otlp",), ("otlp", "--encoding", "json"), ("otlp", "--spans")])
 def test_a_receiver_gets_everything(
     invoke: Invoke, records: str, server: Receiver, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
@@ -80,7 +87,7 @@ def test_a_receiver_gets_everything(
     monkeypatch.setenv("METER_TOKEN", "s3cret")
     url = ("--url", server.url, "--header", "X-Org=acme", "--token-env", "METER_TOKEN", "--batch", "5")
     result = invoke("export", *options, records, *url, "--json")
-    expected = f"{server.url}{'/v1/logs' if options[0] == 'otlp' else ''}"
+    expected = f"{server.url}{_path(options)}"
     assert json.loads(result.stdout) == {"sent": len(EXAMPLES), "refused": 0, "to": expected}
     assert len(server.events) == len(EXAMPLES)
     assert {(sent["X-Org"], sent["Authorization"]) for _, _, sent, _ in server.requests} == {("acme", "Bearer s3cret")}

@@ -6,6 +6,7 @@ from pipeline.core import closed as module
 from pipeline.core.closed import Closed
 from pipeline.core.rows import MemoryRows, Snapshot
 from pipeline.core.segment import Marker
+from pipeline.core.tally import Tally
 from pipeline.testing.chunk import HOUR
 
 DAY = 24 * HOUR
@@ -32,7 +33,7 @@ class Memory:
     def checkpoint(self, *, settled: bool = True, drop: int = 0) -> list[int]:
         """Take what is fresh, put it into the store; the hours that were dropped."""
         hours = self.closed.drop(drop)
-        self.rows.write(Snapshot([], self.closed.take(), hours, [], [], 0))
+        self.rows.write(Snapshot([], self.closed.take(), hours, [], [], 0, Tally()))
         if settled:
             self.closed.settled()
         return hours

@@ -14,6 +14,7 @@ from pipeline.core.erasure import Markers, Standing, Survey
 from pipeline.core.policy import Policy
 from pipeline.core.rows import Row, Snapshot
 from pipeline.core.segment import CHECKPOINT_KEY, Marker, marker_key, pack, unpack_checkpoint, unpack_marker
+from pipeline.core.tally import Tally
 from pipeline.errors import InvariantBroken, OurFault
 from pipeline.testing.chunk import HOUR, Document, chat, chunk
 from tests.ledger import Ledger
@@ -65,7 +66,7 @@ class Logged(Ledger):
         for row in self.marker_log:
             markers.take(row)
         rows = survey.rows(request_ids, survey.next_place(0))
-        self.rows.write(Snapshot(rows, markers.rows(request_ids), [], [], [], 0))
+        self.rows.write(Snapshot(rows, markers.rows(request_ids), [], [], [], 0, Tally()))
         self.log += rows
         self.restart()
         return self

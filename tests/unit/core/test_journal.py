@@ -9,6 +9,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.rest import wake
 from pipeline.core.rows import MemoryRows, Row, Snapshot
 from pipeline.core.segment import RunHead, SegmentHead, segment_key, unpack_head, unpack_scalars
+from pipeline.core.tally import Tally
 from pipeline.errors import InvariantBroken
 from pipeline.testing.chunk import CHAT, chat, encoded
 from schemas.decode import decode
@@ -32,7 +33,7 @@ def opened(*indexes: int, request_id: str = "r-1") -> Head:
 
 def store(rows: MemoryRows, taken: list[Row]) -> None:
     """Put a journal's rows into the store."""
-    rows.write(Snapshot(taken, [], [], [], [], 0))
+    rows.write(Snapshot(taken, [], [], [], [], 0, Tally()))
 
 
 def offsets(journal: Journal, segments: int) -> list[int]:

@@ -24,6 +24,7 @@ from pipeline.core.segment import (
     pack_segments,
     unpack_head,
 )
+from pipeline.core.tally import Tally
 from pipeline.errors import InvariantBroken, OurFault
 from pipeline.testing.chunk import CHAT, Document, chat, encoded, error, marker, usage
 from schemas.decode import decode
@@ -99,7 +100,7 @@ def test_a_head_comes_back_from_plain_segments(cuts: list[int], first: int) -> N
             admit(head, decode(value), 5 * offset, offset, len(value), POLICY)
         journal.write(head)
         start = end
-    rows.write(Snapshot(journal.take(), [], [], [], [], 0))
+    rows.write(Snapshot(journal.take(), [], [], [], [], 0, Tally()))
 
     ((key, segments),) = Journal(rows).load()
     again = head_of(key.decode(), segments)
@@ -177,7 +178,7 @@ def test_state_of_another_format_is_refused() -> None:
     """A version that can't read the rows says so, instead of failing somewhere inside of them."""
     rows = MemoryRows()
     place = Checkpoint(0, 0, 1, b"life", -1, -1, FORMAT - 1)
-    rows.write(Snapshot([(CHECKPOINT_KEY, pack(place))], [], [], [], [], 0))
+    rows.write(Snapshot([(CHECKPOINT_KEY, pack(place))], [], [], [], [], 0, Tally()))
 
     with pytest.raises(OurFault, match=f"format {FORMAT - 1}"):
         Partition(POLICY, rows, "t", 0).load()

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.core.rows import DeadLetter, MemoryRows, Outgoing, Snapshot, SourceRecord, Trusted
+from pipeline.core.tally import Tally
 from pipeline.errors import OurFault
 from schemas.deadletter import DEAD_LETTER_HEADERS
 
 
 def snapshot(*rows: tuple[bytes, bytes | None], markers: tuple[tuple[bytes, bytes], ...] = ()) -> Snapshot:
     """A snapshot with these rows."""
-    return Snapshot(list(rows), list(markers), [], [], [], 0)
+    return Snapshot(list(rows), list(markers), [], [], [], 0, Tally())
 
 
 def test_rows_are_read_by_key_and_by_prefix_in_order() -> None:
@@ -39,7 +40,7 @@ def test_dropped_hours_are_gone() -> None:
     rows = MemoryRows()
     rows.write(snapshot(markers=((b"m\0\0\0\1r-1", b"1"), (b"m\0\0\0\2r-1", b"2"))))
 
-    rows.write(Snapshot([], [], [1], [], [], 0))
+    rows.write(Snapshot([], [], [1], [], [], 0, Tally()))
 
     assert list(rows.scan(b"m")) == [(b"m\0\0\0\2r-1", b"2")]
 

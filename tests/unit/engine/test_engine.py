@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from pipeline.core.partition import Partition
@@ -52,6 +53,17 @@ class Faust:
         """Note it."""
         self.signals.append(signal)
 
+    def joined(self) -> bool:
+        """Always."""
+        return True
+
+    def silence(self, now: float) -> float:
+        """Kafka just answered."""
+        return 0.0 * now
+
+    def end(self, tp: TopicPartition) -> int | None:
+        """Nothing was fetched."""
+
 
 class Store:
     """A store that opens nothing."""
@@ -88,7 +100,9 @@ class Bench:
 
     def _task(self, transactions: Transactions) -> PartitionTask:
         cluster, store = self.engine.cluster, self.engine._store
-        task = PartitionTask(self.config, cluster, store, self.engine.watermarks, 0, chain=0, alive=True)
+        task = PartitionTask(
+            self.config, cluster, store, self.engine.watermarks, 0, chain=0, alive=True, meter=self.engine.meter
+        )
         database = cast("Any", Database(self.producer.log))
         partition = Partition(self.config.policy, database, HERE.topic, 0, lineage=b"lineage!")
         meta = Meta(FORMAT, b"lineage!", "cluster", 0, 1, 0, 0.0)
@@ -253,8 +267,33 @@ def test_a_fenced_partition_drops_its_work_and_waits_for_the_group(run: Run) -> 
         await bench.engine.accumulate(bench.batch(0, "a"))
         await bench.engine._guarded(bench.task, bench.task.checkpoint())
         assert (bench.task.alive, bench.engine.tasks, bench.exits) == (False, {}, [])
+        counted = {
+            family.name: family.samples[0].value for family in bench.engine.meter.book.collect() if family.samples
+        }
+        assert [counted[f"streamledger_{name}"] for name in ("fenced", "transaction_aborts", "checkpoints")] == [
+            1,
+            1,
+            0,
+        ]
         await bench.engine.release_all("revoked")
         assert bench.producer.log.count("commit") == 1
+
+    run(scenario)
+
+
+def test_nothing_waits_for_a_commit_when_all_is_committed(run: Run) -> None:
+    """Signals to the finalizer are repeated, and find nothing to do: that must not look like a commit that hangs."""
+
+    async def scenario(bench: Bench) -> None:
+        assert bench.task.waiting == 0
+        await bench.engine.accumulate(bench.batch(0, "a"))
+        (signal,) = bench.faust.signals
+        assert bench.task.waiting > 0
+        await bench.engine.finalize(signal)
+        await bench.task.checkpoint()
+        assert bench.task.waiting == 0
+        await bench.engine.finalize(signal)
+        assert bench.task.waiting == 0
 
     run(scenario)
 

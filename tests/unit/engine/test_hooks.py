@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
@@ -54,6 +55,7 @@ HOOKS: list[tuple[Any, str, str]] = [
     (ConductorCompiler.build, "837cf521368c1ee4", "app.BUFFERED_BATCHES"),
     (FlowControlQueue.put, "0ba84eb5e357a17e", "app.SIGNALS"),
     (ThrowableQueue.clear, "d18f09e451acf62e", "app.SIGNALS"),
+    (AIOKafkaConnection._handle_frame, "46a7d9b8cf7ca222", "membership.silence_of"),
     (Fetcher.fetched_records, "be4348896b9b66af", "delivery: no await between taking and numbering"),
     (Fetcher._set_error, "d29810f3f509481f", "delivery: errors lie in _records"),
     (FetchResult.getall, "3e717e30de5068d5", "delivery: the position follows what was taken"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.engine import membership as module
-from pipeline.engine.membership import OUTSIDE, Place, place_of, watch
+from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of, watch
 from pipeline.errors import BrokerFault
 
 OUT = Place(joined=False, generation=7)
@@ -91,3 +91,12 @@ def test_in_the_group_is_who_has_nothing_to_do_for_it(coordinator: Any, subscrip
     )
 
     assert place_of(consumer) == expected
+
+
+def test_kafka_is_silent_since_the_last_answer_of_any_broker() -> None:
+    """And not at all before there is a connection: then the group says that we are outside."""
+    connections = {node: SimpleNamespace(_last_action=float(node)) for node in (3, 7)}
+    consumer = SimpleNamespace(_client=SimpleNamespace(_conns=connections))
+    assert silence_of(consumer, 10.0) == 3.0
+    connections.clear()
+    assert silence_of(consumer, 10.0) == 0.0

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pipeline.core.rows import Snapshot
+from pipeline.core.tally import Tally
 from pipeline.engine.spill import Spill, memory
 
 ROOT = Path(__file__).parents[3]
@@ -16,11 +17,13 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.core.rows import Snapshot
+from pipeline.core.tally import Tally
+from pipeline.core.tally import Tally
 from pipeline.engine.spill import Spill, memory
 spill = Spill(Path(sys.argv[1]), memory())
 for number in range(3):
     row = b"s" + bytes([number])
-    taken = Snapshot([(row, b"x")], [], [], [], [], number)
+    taken = Snapshot([(row, b"x")], [], [], [], [], number, Tally())
     spill.write(taken, b"note %d" % number, [(b"mine" + bytes([number]), b"y")])
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -42,7 +45,7 @@ def test_rows_of_the_caller_are_apart_from_those_of_the_fold(tmp_path: Path) -> 
     """Under the same key they are two, and a write without a snapshot changes only the caller's."""
     spill = Spill(tmp_path / "rows", memory())
     assert spill.note is None
-    spill.write(Snapshot([(b"s1", b"fold")], [], [], [], [], 1), b"one", [(b"s1", b"mine")])
+    spill.write(Snapshot([(b"s1", b"fold")], [], [], [], [], 1, Tally()), b"one", [(b"s1", b"mine")])
     assert (spill.get(b"s1"), spill.aside(b"s1")) == (b"fold", b"mine")
     spill.write(None, b"two", [(b"s1", None)])
     assert spill.aside(b"s1") is None

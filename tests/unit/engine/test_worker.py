@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.engine import worker as module
 from pipeline.engine.preflight import Cluster
+from pipeline.engine.telemetry import Telemetry
 from pipeline.engine.worker import _drained, _Worker, run
 from pipeline.errors import KafkaUnreachable, TopicDrift, UsageError
 from pipeline.settings import Settings
@@ -47,7 +48,7 @@ def test_it_comes_up_when_kafka_does(
 ) -> None:
     """Kafka down is one line in the log, and the wait doubles until it answers."""
     asked = answers(monkeypatch, *[KafkaUnreachable("no Kafka answers")] * 4, CLUSTER)
-    worker = _Worker(config(tmp_path), tmp_path, drain=False)
+    worker = _Worker(config(tmp_path), tmp_path, Telemetry(config(tmp_path)), drain=False)
 
     assert asyncio.run(worker._reach()) == CLUSTER
     assert len(asked) == 5
@@ -59,7 +60,7 @@ def test_a_signal_ends_the_wait_for_kafka(tmp_path: Path, monkeypatch: pytest.Mo
     answers(monkeypatch, KafkaUnreachable("no Kafka answers"))
 
     async def scenario() -> int:
-        worker = _Worker(config(tmp_path), tmp_path, drain=False)
+        worker = _Worker(config(tmp_path), tmp_path, Telemetry(config(tmp_path)), drain=False)
         asyncio.get_running_loop().call_later(0.05, worker._on_signal, signal.SIGTERM)
         return await worker.run()
 
@@ -80,7 +81,7 @@ def test_a_signal_ends_the_wait_for_a_broker_that_never_answers(tmp_path: Path) 
         async with await asyncio.start_server(mute, "127.0.0.1") as server:
             port = server.sockets[0].getsockname()[1]
             silent = replace(config(tmp_path), client={"bootstrap_servers": [f"127.0.0.1:{port}"]})
-            worker = _Worker(silent, tmp_path, drain=False)
+            worker = _Worker(silent, tmp_path, Telemetry(silent), drain=False)
             running = asyncio.ensure_future(worker.run())
             await asyncio.wait_for(connected.wait(), 10)
             started = time.monotonic()
@@ -107,6 +108,14 @@ def test_an_unknown_failpoint_is_bad_usage(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("STREAMLEDGER_FAILPOINTS", "nowhere")
     with pytest.raises(UsageError, match="nowhere"):
         run(Settings(data_dir=tmp_path))
+
+
+def test_a_port_that_everybody_could_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Kafka is asked for anything."""
+    asked = answers(monkeypatch, CLUSTER)
+    with pytest.raises(UsageError, match="open to everybody"):
+        run(Settings(data_dir=tmp_path, metrics_address="0.0.0.0:0"))
+    assert asked == []
 
 
 def test_drained_once_is_not_yet_drained() -> None:

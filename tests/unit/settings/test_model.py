@@ -22,7 +22,14 @@ CONTRACT_NAMES = {
     "security_protocol",
 }
 # fmt: on
-OPTIONAL = {"estimate_usage"} | {name for name in NAMES if name.startswith("web_")}
+OPTIONAL = {
+    "estimate_usage",
+    "metrics_token",
+    "metrics_ssl_certfile",
+    "metrics_ssl_keyfile",
+    "metrics_ssl_cafile",
+    *(name for name in NAMES if name.startswith("web_")),
+}  # fmt: skip
 """Settings that the contract's list does not have; all are off by default."""
 
 

@@ -22,7 +22,7 @@ class TestSecrets:
 
     def test_passwords_are_the_secrets(self) -> None:
         """And nothing else is hidden from a person who looks for a mistake."""
-        secrets = ["sasl_plain_password", "ssl_password", "web_token", "web_content_token"]
+        secrets = ["sasl_plain_password", "ssl_password", "web_token", "web_content_token", "metrics_token"]
 
         assert [name for name in NAMES if secret(name)] == secrets
 

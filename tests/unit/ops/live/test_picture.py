@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -52,6 +53,9 @@ def test_a_request_is_open_from_its_first_chunk_until_its_record() -> None:
     seen = picture(topics.messages)
     strip = strip_of(seen, "r-1")
     assert (strip.state, strip.provider, strip.model, strip.labels) == ("open", "openai", "gpt-4o", {"team": "a"})
+    picture([replace(topics.messages[0], value=topics.messages[0].value.replace(b'"team"', b'"key"'))], into=seen)
+    assert (strip.labels, strip_of(seen, "r-1").labels) == ({"team": "a"}, {"team": "a", "key": "a"})
+    seen = picture(topics.messages)
     assert (strip.started_at, strip.chunks, strip.left_out) == (START, len(stream.finish().chunks), 0)
     headline = look(seen, topics.at, ALL).headline(3)
     assert (headline.open, headline.oldest_ms, headline.requests, headline.behind) == (1, topics.at - START, 0, 3)

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 
 from pipeline.sinks.export.attributes import EVENT, MESSAGES, TABLE, attributes_of
 from pipeline.sinks.export.format import Refused
-from pipeline.sinks.export.otlp import LogEvents, endpoint
+from pipeline.sinks.export.otlp import LOGS, LogEvents, endpoint
 from tests.receiver import attributes
 from tests.unit.sinks.export.records import GOLDEN, TRACEPARENT, entries, entry, example, revised
 
@@ -136,6 +136,6 @@ def test_a_partial_success_is_understood_in_both_encodings() -> None:
 
 def test_an_address_that_is_a_host_gets_the_path_of_logs() -> None:
     """Others are taken as they are."""
-    assert endpoint("http://localhost:4318") == "http://localhost:4318/v1/logs"
-    assert endpoint("http://localhost:4318/?a=b") == "http://localhost:4318/v1/logs?a=b"
-    assert endpoint("http://localhost/otlp/v1/logs") == "http://localhost/otlp/v1/logs"
+    assert endpoint("http://localhost:4318", LOGS) == "http://localhost:4318/v1/logs"
+    assert endpoint("http://localhost:4318/?a=b", LOGS) == "http://localhost:4318/v1/logs?a=b"
+    assert endpoint("http://localhost/otlp/v1/logs", LOGS) == "http://localhost/otlp/v1/logs"

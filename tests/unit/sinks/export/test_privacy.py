@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from tests.integration.canaries import KEPT, STREAMS, found
 
-EXPORTS: Final = (("cloudevents",), ("otlp",), ("focus",), ("focus", "--by", "hour"))
+EXPORTS: Final = (("cloudevents",), ("otlp",), ("otlp", "--spans"), ("focus",), ("focus", "--by", "hour"))
 
 
 @pytest.fixture(scope="module")
