@@ -7,7 +7,7 @@ import pytest
 
 from tests.postgres import postgres, postgres_server
 
-LONG_FIRST = (Path(__file__).parent / "chaos", Path(__file__).parent / "integration")
+LONG_FIRST = tuple(Path(__file__).parent / name for name in ("chaos", "e2e", "integration"))
 
 __all__ = ["kafka", "postgres", "postgres_server"]
 

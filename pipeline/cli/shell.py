@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "reprice": "Value past records with another price list, and correct those that it changes.",
     "sink": "Keep the records in a database, DuckDB or PostgreSQL, each exactly once.",
     "usage": "Show usage and cost of a database of records, by day, model, label and more.",
+    "web": "Serve the live page: streams, requests, money and dead letters in a browser.",
     "erase": "Erase the content of some requests from the state and a database; say how long topics keep it.",
     "reconcile": "Hold chunks, records, a sink's database and somebody's usage file against each other.",
     "prices": "Show prices, try them on a usage, compare them.",

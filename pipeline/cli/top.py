@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
@@ -144,6 +142,7 @@ async def _following(settings: Settings, asked: _Asked, ended: asyncio.Event) ->
 
 async def _once(settings: Settings, asked: _Asked, *, as_json: bool) -> int:
     """Read the window, print it."""
+    from pipeline.ops.live.document import document
     from pipeline.topics.reader import Seen
 
     ended = asyncio.Event()
@@ -156,8 +155,7 @@ async def _once(settings: Settings, asked: _Asked, *, as_json: bool) -> int:
                 progress(Seen("the last minutes", most - live.behind, most))
         if as_json:
             names = tuple(dict.fromkeys(("model", "provider", *asked.names)))
-            told = asdict(live.snapshot(asked.where, strips=asked.requests, money=names))
-            click.echo(json.dumps(told, ensure_ascii=False, default=_plain))
+            click.echo(document(live.snapshot(asked.where, strips=asked.requests, money=names)))
         else:
             for line in screen(_view(live, asked, asked.requests), asked.names):
                 click.echo(line.text)
@@ -222,10 +220,3 @@ def _keys(ended: asyncio.Event) -> Iterator[None]:
     finally:
         loop.remove_reader(stdin)
         termios.tcsetattr(stdin, termios.TCSADRAIN, before)
-
-
-def _plain(value: object) -> str | dict[str, Any]:
-    """Amounts as decimal text."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    raise TypeError(type(value).__name__)

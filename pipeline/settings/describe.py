@@ -37,7 +37,7 @@ def placeholder(name: str) -> str:
     scale = unit(name)
     if scale is not None:
         return scale.noun.upper()
-    return "INTEGER" if int in kinds else "PATH" if Path in kinds else "TEXT"
+    return "true|false" if bool in kinds else "INTEGER" if int in kinds else "PATH" if Path in kinds else "TEXT"
 
 
 def what(name: str) -> str:

@@ -220,6 +220,32 @@ class Settings(BaseSettings):
     ssl_keyfile: UserPath | None = setting(None, "Key of the client certificate (PEM)", "it may be in ssl_certfile")
     ssl_password: SecretStr | None = setting(None, "Password of ssl_keyfile", "keys are often unencrypted files")
 
+    # The live page (`streamledger web`).
+    web_address: Address = setting(
+        "127.0.0.1:8420", "host:port of the live page", "seen on this machine only; anything else needs web_token"
+    )
+    web_token: SecretStr | None = setting(
+        None,
+        "What a person or program shows to see the live page, 16 characters or more",
+        "on this machine's own address nobody else gets to it",
+        min_length=16,
+    )
+    web_content: bool = setting(
+        default=False,
+        what="Whether everybody who may see the live page may see answers and tool calls",
+        why="who watches streams need not read them",
+    )
+    web_content_token: SecretStr | None = setting(
+        None,
+        "Token that shows answers and tool calls too, beside web_token",
+        "nobody reads content unasked",
+        min_length=16,
+    )
+    web_ssl_certfile: UserPath | None = setting(
+        None, "Certificate (PEM) of the live page, for https", "a loopback address needs none, a proxy has its own"
+    )
+    web_ssl_keyfile: UserPath | None = setting(None, "Key of web_ssl_certfile (PEM)", "it may be in web_ssl_certfile")
+
     # who may look at metrics_address
     metrics_token: SecretStr | None = setting(
         None,
@@ -283,6 +309,10 @@ class Settings(BaseSettings):
             )
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             yield "ssl_keyfile needs ssl_certfile"
+        if self.web_ssl_keyfile is not None and self.web_ssl_certfile is None:
+            yield "web_ssl_keyfile needs web_ssl_certfile"
+        if self.web_content_token is not None and self.web_token is None:
+            yield "web_content_token needs web_token: without it everybody is let in"
         for name in ("metrics_ssl_keyfile", "metrics_ssl_cafile"):
             if getattr(self, name) is not None and self.metrics_ssl_certfile is None:
                 yield f"{name} needs metrics_ssl_certfile"

@@ -31,11 +31,11 @@ Kind = Literal["default", "file", "env", "flag"]
 
 CONFIG_VARIABLE: Final = ENV_PREFIX + "CONFIG"
 RESERVED: Final = tuple(
-    ENV_PREFIX + name for name in ("CONFIG", "CACHE", "FAILPOINTS", "INSTANCE", "RECORDINGS", "CASES")
+    ENV_PREFIX + name for name in ("CONFIG", "CACHE", "FAILPOINTS", "INSTANCE", "RECORDINGS", "CASES", "SCREENSHOTS")
 )
 """Variables with our prefix that are no settings: the file of settings, where the embedded Kafka is kept, what
-tests make a worker die of, the name of one worker, which `worker` alone takes, and where tests find recorded streams
-and conformance cases."""
+tests make a worker die of, the name of one worker, which `worker` alone takes, where tests find recorded streams
+and conformance cases, and where they leave pictures of the live page."""
 
 # Kubernetes puts variables like STREAMLEDGER_SERVICE_HOST and STREAMLEDGER_PORT=tcp://… into every pod beside a service
 # that is named streamledger. They are no typing errors.

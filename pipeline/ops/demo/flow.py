@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +57,10 @@ runs within the session window."""
 SLACK_MS: Final = 1_000
 """One machine has one clock; a foreign Kafka keeps the configured slack."""
 
+Look = Callable[[Settings], None]
 
-def run(settings: Settings, *, own_kafka: bool, as_json: bool, db: Path | None = None) -> int:
+
+def run(settings: Settings, *, own_kafka: bool, as_json: bool, db: Path | None = None, look: Look | None = None) -> int:
     """Run the demo and print what came out of it.
 
     Args:
@@ -66,6 +68,7 @@ def run(settings: Settings, *, own_kafka: bool, as_json: bool, db: Path | None =
         own_kafka: Start an embedded Kafka instead.
         as_json: Print one JSON object instead of text.
         db: A DuckDB file to make, in which the records stay; None: nothing stays.
+        look: Called after the table while the topics are still there, with the settings of the demo's ledger.
 
     Returns:
         Exit status: 1 if a record is missing, double or differs from what is expected, or the kill hit nothing
@@ -78,8 +81,16 @@ def run(settings: Settings, *, own_kafka: bool, as_json: bool, db: Path | None =
     """
     if db is not None:
         _try(db)
-    outcome = _perform(settings, own_kafka=own_kafka, db=db)
-    sys.stdout.write(_printed(outcome, json_wanted=as_json))
+    began = time.monotonic()
+    with contextlib.ExitStack() as held:
+        outcome, ledger = _perform(held, settings, own_kafka=own_kafka, db=db, stay=look is not None)
+        if look is None:
+            held.close()
+        outcome.seconds["total"] = round(time.monotonic() - began, 2)
+        sys.stdout.write(_printed(outcome, json_wanted=as_json))
+        sys.stdout.flush()
+        if look is not None:
+            look(ledger)
     return OK if outcome.passed else FOUND_PROBLEM
 
 
@@ -102,22 +113,27 @@ def _try(db: Path) -> None:
     db.unlink()
 
 
-def _perform(settings: Settings, *, own_kafka: bool, db: Path | None) -> Outcome:
-    """Everything but the printing; when it returns or raises, all that was started or made is gone, but for `db`."""
-    began = time.monotonic()
-    with contextlib.ExitStack() as held:
-        held.enter_context(orderly_end())
-        home = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="streamledger-demo-")))
-        steps = held.enter_context(Steps())
+def _perform(
+    held: contextlib.ExitStack, settings: Settings, *, own_kafka: bool, db: Path | None, stay: bool
+) -> tuple[Outcome, Settings]:
+    """Everything but the printing; what is started or made is gone with `held`, but for `db`.
+
+    Topics on a Kafka that goes on are gone when this returns, unless they are to `stay` as long.
+    """
+    held.enter_context(orderly_end())
+    home = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="streamledger-demo-")))
+    with Steps() as steps:
         servers = settings.bootstrap_servers
         if own_kafka:
             with steps.step("kafka", "starting an embedded Kafka"):
                 servers = held.enter_context(embedded(steps.say))
         ledger = ledger_settings(settings, servers, home / "data", own_kafka=own_kafka)
-        outcome = asyncio.run(_Performance(ledger, home / "worker.log", steps, db).run(keep_topics=own_kafka))
+        performance = _Performance(ledger, home / "worker.log", steps, db)
+        if stay and not own_kafka:
+            held.callback(lambda: asyncio.run(performance.clean()))
+        outcome = asyncio.run(performance.run(keep_topics=own_kafka or stay))
     outcome.kafka = "embedded Kafka, nothing leaves this machine" if own_kafka else f"Kafka at {servers}"
-    outcome.seconds["total"] = round(time.monotonic() - began, 2)
-    return outcome
+    return outcome, ledger
 
 
 def ledger_settings(settings: Settings, servers: str, data_dir: Path, *, own_kafka: bool) -> Settings:
@@ -167,8 +183,13 @@ class _Performance:
             keep_topics = True  # there is nobody to delete them
             raise
         finally:
-            if not keep_topics and (left := await remove(self._client, [topic.name for topic in wanted])):
-                self._steps.say(f"these topics could not be deleted: {', '.join(left)}")
+            if not keep_topics:
+                await self.clean()
+
+    async def clean(self) -> None:
+        """Delete the topics; those that stay are named."""
+        if left := await remove(self._client, [topic.name for topic in definitions(self._ledger)]):
+            self._steps.say(f"these topics could not be deleted: {', '.join(left)}")
 
     async def _play(self, sent: Sequence[Stream]) -> Outcome:
         """Chunks in, the worker killed in their midst, records out, then the audit."""

@@ -127,9 +127,9 @@ class TestDemo:
         """By flag, variable or file; the default address is nobody's word."""
         calls: list[bool] = []
 
-        def run(_: Settings, *, own_kafka: bool, as_json: bool, db: Path | None) -> int:
+        def run(_: Settings, *, own_kafka: bool, as_json: bool, db: Path | None, look: object) -> int:
             calls.append(own_kafka)
-            return int(as_json and db is None)
+            return int(as_json and db is None and look is None)
 
         instead("pipeline.ops.demo", run=run)
         if variable is not None:

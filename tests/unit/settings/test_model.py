@@ -28,6 +28,7 @@ OPTIONAL = {
     "metrics_ssl_certfile",
     "metrics_ssl_keyfile",
     "metrics_ssl_cafile",
+    *(name for name in NAMES if name.startswith("web_")),
 }  # fmt: skip
 """Settings that the contract's list does not have; all are off by default."""
 

@@ -22,7 +22,9 @@ class TestSecrets:
 
     def test_passwords_are_the_secrets(self) -> None:
         """And nothing else is hidden from a person who looks for a mistake."""
-        assert [name for name in NAMES if secret(name)] == ["sasl_plain_password", "ssl_password", "metrics_token"]
+        secrets = ["sasl_plain_password", "ssl_password", "web_token", "web_content_token", "metrics_token"]
+
+        assert [name for name in NAMES if secret(name)] == secrets
 
     def test_no_way_of_printing_shows_it(self, loaded: Loaded) -> None:
         """repr, str, JSON and `show` all mask it."""
