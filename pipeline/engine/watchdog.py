@@ -1,4 +1,4 @@
-"""Notices when nothing moves: a partition whose records wait, and an event loop that does not turn.
+"""Notices when nothing moves: a partition whose records wait, a loop that does not turn, an end that does not come.
 
 Owns the decisions; seeking and ending the process belong to the engine. Imports the standard library and logging.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -82,3 +83,30 @@ class LoopWatch:
                 log.critical("event loop is blocked, worker ends", seconds=missed * TURN_SECONDS, exit_code=EXIT)
                 self._end(EXIT)
                 return
+
+
+class Deadline:
+    """Ends the process at its time whatever its event loop waits for: a cancelled task may refuse to end.
+
+    aiokafka's coordinator does while no broker answers, and a loop that is closed waits for all of its tasks.
+    """
+
+    def __init__(self, end: Callable[[int], object] = os._exit) -> None:
+        """Not running yet."""
+        self._end = end
+        self._over = threading.Event()
+
+    def start(self, seconds: float, code: Callable[[], int]) -> None:
+        """End the process `seconds` from now with what `code` says then, unless `cancel` comes first."""
+        threading.Thread(target=self._wait, args=(seconds, code), name="deadline", daemon=True).start()
+
+    def cancel(self) -> None:
+        """The process ends by itself."""
+        self._over.set()
+
+    def _wait(self, seconds: float, code: Callable[[], int]) -> None:
+        if not self._over.wait(seconds):
+            status = code()
+            log.warning("tasks do not end, leaving them", exit_code=status)
+            sys.stderr.flush()
+            self._end(status)

@@ -30,7 +30,7 @@ from pipeline.engine.origin import Origin
 from pipeline.engine.preflight import Cluster, preflight
 from pipeline.engine.slot import claim
 from pipeline.engine.telemetry import Telemetry
-from pipeline.engine.watchdog import EXIT, LoopWatch
+from pipeline.engine.watchdog import EXIT, Deadline, LoopWatch
 from pipeline.errors import OK, BrokerFault
 from pipeline.exposition.server import listening
 from pipeline.log import get_logger
@@ -104,10 +104,12 @@ def run(
     telemetry = Telemetry(config)
     with listening(settings, telemetry.shown()):
         slot = claim(config.data_dir, config.group)
+        worker = _Worker(config, slot.path, telemetry, drain=drain)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                return runner.run(_Worker(config, slot.path, telemetry, drain=drain).run())
+                return runner.run(worker.run())
         finally:
+            worker.deadline.cancel()
             slot.release()
 
 
@@ -119,6 +121,7 @@ class _Worker:
         self._telemetry = telemetry
         self._stop = asyncio.Event()
         self._signalled = 0.0
+        self.deadline = Deadline()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -204,6 +207,8 @@ class _Worker:
     async def _leave(self, app: EngineApp, worker: EngineWorker, running: asyncio.Future[Any]) -> None:
         """Last checkpoints, leave the group; whatever of Faust hangs after that is left behind (FAUST R3)."""
         log.info("leaving", **app.engine.figures())
+        late = self._config.timing.leave + CLOSE_SECONDS
+        self.deadline.start(late, lambda: EXIT if app.engine.owned else OK)
         try:
             async with asyncio.timeout(self._config.timing.leave):
                 await worker.stop()

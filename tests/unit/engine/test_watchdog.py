@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from pipeline.engine import watchdog as module
-from pipeline.engine.watchdog import EXIT, LoopWatch, Progress
+from pipeline.engine.watchdog import EXIT, Deadline, LoopWatch, Progress
 
 
 def test_a_moving_position_is_never_suspicious() -> None:
@@ -87,3 +89,47 @@ def test_a_turning_loop_is_left_alone() -> None:
 
     asyncio.run(scenario())
     assert codes == []
+
+
+STUBBORN = """
+import asyncio, os, sys
+from pipeline.engine.watchdog import Deadline
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+async def run(deadline):
+    global kept
+    kept = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    deadline.start(0.2, lambda: int(sys.argv[1]))
+
+deadline = Deadline()
+with asyncio.Runner() as runner:
+    runner.run(run(deadline))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 70])
+def test_a_task_that_refuses_to_end_does_not_keep_the_process(status: int) -> None:
+    """Closing the loop would wait for it for ever, as with aiokafka's coordinator when no broker answers."""
+    done = subprocess.run([sys.executable, "-c", STUBBORN, str(status)], timeout=60, check=False)
+
+    assert done.returncode == status
+
+
+def test_who_ends_in_time_is_left_alone() -> None:
+    """A deadline that was cancelled ends nothing."""
+    ended: list[int] = []
+    deadline = Deadline(ended.append)
+
+    deadline.cancel()
+    deadline.start(0.0, lambda: 70)
+    for thread in [each for each in threading.enumerate() if each.name == "deadline"]:
+        thread.join(60)
+
+    assert ended == []
