@@ -22,6 +22,7 @@ from pipeline.engine.config import MIB, Timing
 from pipeline.engine.failpoint import failpoint
 from pipeline.errors import BrokerFault, Fenced
 from pipeline.log import get_logger
+from pipeline.settings import kept_off
 
 log = get_logger(__name__)
 
@@ -84,7 +85,7 @@ class Transactions:
         try:
             await self._producer.start()
         except KafkaError as error:
-            raise _fault(self.identity, error) from error
+            raise self._fault(error) from error
 
     async def commit(
         self,
@@ -115,7 +116,7 @@ class Transactions:
         except ProducerFenced as error:
             raise Fenced("another worker owns the partition now", hint=self.identity) from error
         except (KafkaError, IllegalOperation) as error:  # the latter: the producer gave the transaction up by itself
-            raise _fault(self.identity, error) from error
+            raise self._fault(error) from error
         return receipts
 
     async def _send_all(
@@ -165,6 +166,10 @@ class Transactions:
             failpoint(f"checkpoint.after_send_{parcel.what}")
         return sent
 
+    def _fault(self, error: Exception) -> BrokerFault:
+        text = f"the transaction of {self.identity} failed"
+        return kept_off(error, "WRITE", text, transactional_id=self.identity, group=self._group)
+
     async def stop(self) -> None:
         """Close the connections; an open transaction is left to the next owner or its timeout."""
         started = time.monotonic()
@@ -213,7 +218,3 @@ def _compression() -> str | None:
     if has_zstd():
         return "zstd"
     return "lz4" if has_lz4() else None
-
-
-def _fault(identity: str, error: Exception) -> BrokerFault:
-    return BrokerFault(f"the transaction of {identity} failed: {type(error).__name__}")

@@ -15,6 +15,13 @@ from pipeline.errors import AccessRefused, BrokerFault, KafkaUnreachable, TokenU
 PROBE_MILLISECONDS: Final = 5_000
 GRANT: Final = "`streamledger topics --rights ROLE` lists what each command needs"
 
+TOPIC_DENIED: Final = 29
+GROUP_DENIED: Final = 30
+"""Kafka's codes for a right that is missing, in answers that tell it for each resource."""
+
+_ALWAYS: Final = {"group": "READ", "transactional_id": "WRITE"}
+"""What members of a group and transactions need, whatever they do."""
+
 _CONNECTION: Final = (
     "security_protocol",
     "ssl_context",
@@ -32,7 +39,7 @@ def right(error: BaseException, operation: str, **resource: str) -> AccessRefuse
 
     Args:
         error: Of aiokafka.
-        operation: What was tried, as Kafka calls it: READ, WRITE, …
+        operation: What was tried on a topic or the cluster, as Kafka calls it: READ, WRITE, …
         resource: Names where the error itself has none: `topic`, `group`, `transactional_id`.
     """
     from aiokafka import errors  # noqa: PLC0415 (commands without Kafka do without it)
@@ -46,10 +53,14 @@ def right(error: BaseException, operation: str, **resource: str) -> AccessRefuse
     for each in _chain(error):
         kind = kinds.get(type(each))
         if kind is not None:
-            name = _named(each) or resource.get(kind, "")
-            said = f"{kind.replace('_', ' ')} {name}".rstrip()
-            return AccessRefused(f"Kafka does not let this user {operation} on {said}", hint=GRANT)
+            return denied(_ALWAYS.get(kind, operation), kind, _named(each) or resource.get(kind, ""))
     return None
+
+
+def denied(operation: str, kind: str, name: str) -> AccessRefused:
+    """The error for a right that is missing; where Kafka answers with a code instead of an error."""
+    said = f"{kind.replace('_', ' ')} {name}".rstrip()
+    return AccessRefused(f"Kafka does not let this user {operation} on {said}", hint=GRANT)
 
 
 def kept_off(error: BaseException, operation: str, otherwise: str, **resource: str) -> BrokerFault:

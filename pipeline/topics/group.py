@@ -13,7 +13,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from pipeline.settings import Settings, client
+from pipeline.settings import GROUP_DENIED, Settings, client, denied
 from pipeline.topics.admin import administering
 
 COORDINATOR_SECONDS: Final = 15.0
@@ -42,7 +42,8 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
 
     Raises:
         KafkaUnreachable: no broker answers.
-        BrokerFault: the cluster refuses.
+        AccessRefused: this user may not ask for it.
+        BrokerFault: the cluster refuses for another reason.
     """
     async with administering(client(settings)) as admin:
         deadline = time.monotonic() + COORDINATOR_SECONDS
@@ -56,6 +57,8 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
                     raise
                 await asyncio.sleep(0.1)
     told = described[0].groups[0]
+    if told[0] == GROUP_DENIED:
+        raise denied("DESCRIBE", "group", name)  # of which nothing is told, not even that it has members
     names = tuple(sorted(member[0] for member in told[5]))
     offsets = {place.partition: each.offset for place, each in committed.items() if place.topic == topic}
     kept = {partition: offset for partition, offset in offsets.items() if offset >= 0}
