@@ -55,11 +55,10 @@ async def preflight(config: Config) -> Cluster:
         TopicDrift: A topic is missing or would break a promise.
     """
     admin = AIOKafkaAdminClient(**config.client, request_timeout_ms=int(config.timing.request * 1_000))
-    names = [topic.name for topic in config.topics.values()]
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
-        counts = await _partitions(admin, names)
+        counts = await _partitions(admin, config)
         looked_at = (config.source, config.changelog, config.markers)
         settings = await _settings(admin, [name for name in looked_at if name in counts])
     except KafkaConnectionError as error:
@@ -120,11 +119,12 @@ def _check_clock(config: Config, kind: str) -> None:
     log.warning("requests close by the producers' clock", topic=config.source, lost=lost)
 
 
-async def _partitions(admin: Any, names: list[str]) -> dict[str, int]:
-    described = await admin.describe_topics(names)
+async def _partitions(admin: Any, config: Config) -> dict[str, int]:
+    described = await admin.describe_topics([topic.name for topic in config.topics.values()])
     for each in described:
-        if each["error_code"] == TOPIC_DENIED:
-            raise denied("DESCRIBE", "topic", each["topic"])
+        if each["error_code"] == TOPIC_DENIED:  # not even to be seen, which either right would allow
+            written = each["topic"] in (config.records, config.dead)
+            raise denied("WRITE" if written else "READ", "topic", each["topic"])
     return {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
 
 

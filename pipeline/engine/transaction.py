@@ -15,14 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4, has_zstd
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from pipeline.engine.config import MIB, Timing
 from pipeline.engine.failpoint import failpoint
 from pipeline.errors import BrokerFault, Fenced
 from pipeline.log import get_logger
-from pipeline.settings import kept_off
+from pipeline.settings import kept_off, right
 
 log = get_logger(__name__)
 
@@ -37,6 +37,9 @@ Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 Pair = tuple[bytes, bytes | None]
 """Key and value of a row without headers."""
+
+REASON_SECONDS: Final = 0.5
+"""Longest wait for what other batches of a failed transaction have to say."""
 
 WITH_HEADERS: Final = 3
 _NONE: Final[list[tuple[str, bytes]]] = []
@@ -133,7 +136,10 @@ class Transactions:
         sent = (await _all(jobs))[: len(parcels)]
         failpoint(f"{scope}.after_send")
         failpoint(f"{scope}.before_delivery")
-        receipts = [await _receipt(batches) for batches in sent]
+        try:
+            receipts = [await _receipt(batches) for batches in sent]
+        except InvalidTxnState as error:  # the consequence; of another batch the broker may have said the reason
+            raise await _reason(sent) or error from error
         failpoint(f"{scope}.after_delivery")
         return receipts
 
@@ -201,6 +207,14 @@ async def _receipt(batches: Sequence[tuple[Any, int]]) -> Receipt:
         last = place.offset + rows - 1 if place.offset >= 0 else -1
         appended = place.timestamp if place.timestamp is not None and place.timestamp >= 0 else None
     return Receipt(last, appended)
+
+
+async def _reason(sent: Sequence[Sequence[tuple[Any, int]]]) -> BaseException | None:
+    """Of batches that failed together, the error of one that this user may not write."""
+    deliveries = [delivery for batches in sent for delivery, _ in batches]
+    await asyncio.wait(deliveries, timeout=REASON_SECONDS)
+    failed = [each.exception() for each in deliveries if each.done() and not each.cancelled()]
+    return next((error for error in failed if error is not None and right(error, "WRITE") is not None), None)
 
 
 def _retrieve(delivery: Any) -> None:

@@ -19,8 +19,9 @@ TOPIC_DENIED: Final = 29
 GROUP_DENIED: Final = 30
 """Kafka's codes for a right that is missing, in answers that tell it for each resource."""
 
-_ALWAYS: Final = {"group": "READ", "transactional_id": "WRITE"}
-"""What members of a group and transactions need, whatever they do."""
+_ALWAYS: Final = {"group": "READ", "transactional_id": "WRITE", "cluster": "IDEMPOTENT_WRITE"}
+"""What members of a group, transactions and producers need, whatever they do. Kafka asks the last only of who may WRITE
+on no topic at all."""
 
 _CONNECTION: Final = (
     "security_protocol",
@@ -53,7 +54,8 @@ def right(error: BaseException, operation: str, **resource: str) -> AccessRefuse
     for each in _chain(error):
         kind = kinds.get(type(each))
         if kind is not None:
-            return denied(_ALWAYS.get(kind, operation), kind, _named(each) or resource.get(kind, ""))
+            name = resource.get(kind, "") if kind != "topic" else ""
+            return denied(_ALWAYS.get(kind, operation), kind, name or _named(each) or resource.get(kind, ""))
     return None
 
 

@@ -43,6 +43,7 @@ def provider(settings: Settings) -> Any:
     from aiokafka.abc import AbstractTokenProvider  # noqa: PLC0415 (commands without Kafka do without it)
     from aiokafka.errors import KafkaError  # noqa: PLC0415
 
+    _hear_refusals()
     source = _source(settings)
 
     class Refused(TokenUnavailable, KafkaError):  # type: ignore[misc]  # aiokafka ships no types
@@ -61,6 +62,29 @@ def provider(settings: Settings) -> Any:
                 raise Refused(error.message, hint=error.hint) from None
 
     return Provider()
+
+
+def _hear_refusals() -> None:
+    """Answer a refused token as RFC 7628 §3.2.3 has it, so that the broker says that the login failed. Idempotent.
+
+    Replaces aiokafka.conn.OAuthAuthenticator, which takes the broker's error for the end of a login that went well.
+    """
+    from aiokafka import conn  # noqa: PLC0415 (as above)
+
+    class Authenticator(conn.OAuthAuthenticator):  # type: ignore[misc]  # aiokafka ships no types
+        """Sends the one byte that ends a login that was refused."""
+
+        answered = False
+
+        async def step(self, payload: bytes | None) -> Any:
+            """What is to be sent next; None at the end."""
+            if self._token_sent and payload and not self.answered:
+                self.answered = True
+                return b"\x01", True
+            return await super().step(payload)
+
+    if not hasattr(conn.OAuthAuthenticator, "answered"):
+        conn.OAuthAuthenticator = Authenticator
 
 
 def _source(settings: Settings) -> Callable[[], str]:

@@ -50,15 +50,19 @@ class Counts:
     partitions: Mapping[str, int]
     hidden: frozenset[str]
 
-    def of(self, topic: str) -> int:
+    def of(self, topic: str, operation: str = "READ") -> int:
         """How many partitions a topic has.
+
+        Args:
+            topic: Its name.
+            operation: What it is asked for: the right to it is what is missing where the topic is hidden.
 
         Raises:
             UsageError: it does not exist.
             AccessRefused: this user may not see it.
         """
         if topic in self.hidden:
-            raise denied("DESCRIBE", "topic", topic)
+            raise denied(operation, "topic", topic)
         if topic not in self.partitions:
             raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
         return self.partitions[topic]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from pipeline.settings import GROUP_DENIED, Settings, client, denied
 from pipeline.topics.admin import administering
@@ -52,6 +52,8 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
                 described = await admin.describe_consumer_groups([name])
                 committed = await admin.list_consumer_group_offsets(name)
                 break
+            except GroupAuthorizationFailedError as error:
+                raise denied("DESCRIBE", "group", name) from error
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > deadline:
                     raise

@@ -55,7 +55,7 @@ async def deliver(replayed: Replayed, topic: str, progress: Progress) -> int:
         BrokerFault: the broker failed; what was committed is found again.
     """
     settings = replayed.order.settings
-    partitions = (await counts(client(settings), [topic])).of(topic)
+    partitions = (await counts(client(settings), [topic])).of(topic, "WRITE")
     beyond = [outcome.share.partition for outcome in replayed.outcomes if outcome.share.partition >= partitions]
     if beyond:
         text = f"topic {topic} has {partitions} partitions, and records go to those of their chunks"
