@@ -99,6 +99,7 @@ def secured(home: Path) -> Iterator[Secured]:
             "sasl.username": ADMINISTRATOR,
             "sasl.password": PASSWORD,
             "ssl.ca.location": str(authority.certificate),
+            "log_level": 0,
         })  # fmt: skip
         yield Secured(cluster, authority, home, administrator)
     finally:

@@ -19,9 +19,8 @@ TOPIC_DENIED: Final = 29
 GROUP_DENIED: Final = 30
 """Kafka's codes for a right that is missing, in answers that tell it for each resource."""
 
-_ALWAYS: Final = {"group": "READ", "transactional_id": "WRITE", "cluster": "IDEMPOTENT_WRITE"}
-"""What members of a group, transactions and producers need, whatever they do. Kafka asks the last only of who may WRITE
-on no topic at all."""
+_ALWAYS: Final = {"group": "READ", "transactional_id": "WRITE"}
+"""What members of a group and transactions need, whatever they do."""
 
 _CONNECTION: Final = (
     "security_protocol",
@@ -54,6 +53,8 @@ def right(error: BaseException, operation: str, **resource: str) -> AccessRefuse
     for each in _chain(error):
         kind = kinds.get(type(each))
         if kind is not None:
+            if kind == "cluster" and "topic" in resource:
+                return denied("WRITE", "topic", resource["topic"])  # an idempotent producer of who may write nowhere
             name = resource.get(kind, "") if kind != "topic" else ""
             return denied(_ALWAYS.get(kind, operation), kind, name or _named(each) or resource.get(kind, ""))
     return None

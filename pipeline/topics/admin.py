@@ -142,15 +142,20 @@ async def counts(client: Client, names: Sequence[str]) -> Counts:
     )
 
 
-async def describe(client: Client, names: Sequence[str]) -> dict[str, Found]:
+async def describe(client: Client, names: Sequence[str], *, operation: str = "DESCRIBE") -> dict[str, Found]:
     """The named topics as they are, with their settings; those that are not there are left out.
+
+    Args:
+        client: How to reach Kafka.
+        names: Of the topics.
+        operation: What it is done for: the right to it is what is missing where a topic is not even to be seen.
 
     Raises:
         KafkaUnreachable: No broker answers.
         AccessRefused: A login is refused, or the right to DESCRIBE or DESCRIBE_CONFIGS one of them.
     """
     async with administering(client) as admin:
-        return await _describe(admin, names)
+        return await _describe(admin, names, operation)
 
 
 def compare(wanted: Sequence[Topic], found: Mapping[str, Found]) -> list[Drift]:
@@ -250,14 +255,14 @@ def _new_topic(topic: Topic) -> NewTopic:
     return NewTopic(topic.name, topic.partitions, topic.replication, assigned, topic.config)
 
 
-async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str], operation: str) -> dict[str, Found]:
     """Partitions, replicas and settings of those topics that exist."""
     if not names:
         return {}
     described = await admin.describe_topics(list(names))
     for each in described:
         if each["error_code"] == TOPIC_DENIED:
-            raise denied("DESCRIBE", "topic", each["topic"])
+            raise denied(operation, "topic", each["topic"])
     there = {each["topic"]: each["partitions"] for each in described if each["error_code"] == 0}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
     answers = await admin.describe_configs(resources) if resources else []

@@ -63,7 +63,7 @@ NEEDED: Final[dict[Role, dict[Thing, tuple[Operation, ...]]]] = {
         "correction id": ("WRITE",),
     },
     "eraser": {
-        "chunks": ("DESCRIBE", "DESCRIBE_CONFIGS"),
+        "chunks": ("READ", "DESCRIBE_CONFIGS"),
         "records": ("READ", "DESCRIBE_CONFIGS"),
         "dead_letters": ("READ", "DESCRIBE_CONFIGS"),
         "requests": ("READ", "WRITE", "DESCRIBE_CONFIGS"),
