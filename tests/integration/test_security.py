@@ -18,6 +18,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.errors import NO_KAFKA, OK, StreamledgerError
+from pipeline.ingest import Publisher
+from pipeline.ingest.publish.policy import Policy
 from pipeline.settings import NAMES, Settings, client
 from pipeline.testing.ledger import fresh_name, ledger_settings
 from pipeline.testing.topic import append
