@@ -68,8 +68,8 @@ NEEDED: Final[dict[Role, dict[Thing, tuple[Operation, ...]]]] = {
         "dead_letters": ("READ", "DESCRIBE_CONFIGS"),
         "requests": ("READ", "WRITE", "DESCRIBE_CONFIGS"),
         "markers": ("READ", "WRITE", "DESCRIBE_CONFIGS"),
-        "group": ("READ",),
         "worker ids": ("WRITE",),
+        "group": ("READ",),
     },
     "topics": dict.fromkeys(_EVERY, ("CREATE", "DESCRIBE", "DESCRIBE_CONFIGS")),
 }
