@@ -80,7 +80,8 @@ def test_usage_file(tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"usage{suffix}"
         path.write_bytes(value)
         for preset in PRESETS:
-            refused(lambda preset=preset: list(UsageFile.of(path, preset, ()).rows()))
+            with contextlib.suppress(StreamledgerError):
+                list(UsageFile.of(path, preset, ()).rows())
 
     fuzz("usage", target)
 
