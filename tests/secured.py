@@ -69,15 +69,9 @@ class Secured:
         bindings = [_binding(user, right) for right in rights]
         for future in self.administrator.create_acls(bindings).values():
             future.result(SECONDS)
-        own = AclBindingFilter(
-            ResourceType.ANY,
-            None,
-            ResourcePatternType.ANY,
-            f"User:{user}",
-            None,
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
+        anything: Any = None  # confluent's types take no None, its code takes nothing else for it
+        allowed = AclOperation.ANY, AclPermissionType.ANY
+        own = AclBindingFilter(ResourceType.ANY, anything, ResourcePatternType.ANY, f"User:{user}", anything, *allowed)
         deadline = time.monotonic() + SECONDS
         while len(self.administrator.describe_acls(own).result(SECONDS)) < len(set(bindings)):
             assert time.monotonic() < deadline, "the broker does not know of the rights"
