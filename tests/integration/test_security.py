@@ -21,7 +21,7 @@ from pipeline.errors import NO_KAFKA, OK, StreamledgerError
 from pipeline.ingest import Publisher
 from pipeline.ingest.publish.policy import Policy
 from pipeline.ops.events import events
-from pipeline.settings import NAMES, Settings, client
+from pipeline.settings import NAMES, Settings, client, show
 from pipeline.testing.ledger import fresh_name, ledger_settings
 from pipeline.testing.topic import append
 from pipeline.topics.admin import counts
@@ -66,7 +66,7 @@ def changed(settings: Settings, *names: str) -> list[str]:
     """Settings as `--set` of a command: those that are not the default, and no secret is among them."""
     every = Settings()
     told = (name for name in (names or NAMES) if getattr(settings, name) != getattr(every, name))
-    return [f"--set={name}={getattr(settings, name)}" for name in told]
+    return [f"--set={name}={show(name, getattr(settings, name))}" for name in told]
 
 
 def run(settings: Settings, *arguments: str, stdin: bytes | None = None) -> tuple[int, str]:
@@ -220,17 +220,19 @@ def own_books(kafka_with_rights: Secured, tmp_path: Path) -> Books:
 
 def filled(kafka_with_rights: Secured, home: Path) -> Books:
     """Topics by `topics`, chunks by `produce`, records and dead letters by `worker`, each as a user of its role."""
-    base = ledger_settings(kafka_with_rights.cluster.bootstrap_servers, fresh_name(), home / "data", partitions=1)
+    servers = kafka_with_rights.cluster.bootstrap_servers
+    # Closed by its finish, and so to be erased, is what anything follows.
+    base = ledger_settings(servers, fresh_name(), home / "data", partitions=1, finish_grace="1ms")
     made = Books(kafka_with_rights, base, kafka_with_rights.settings(base, ADMINISTRATOR))
     (home / "overlay.toml").write_text(OVERLAY, encoding="utf-8")
 
     code, said = run(made.user("topics"), "topics")
     assert code == OK, said
+    made.put("erased", final=False)
     stream = Stream("explained", ("a ", "b "))
     code, said = run(made.user("gateway"), "produce", stdin=b"\n".join(stream.chunk(index) for index in range(2)))
     assert code == OK, said
     made.put("repriced")
-    made.put("erased", final=False)
     made.put("misplaced", key="another")
     code, said = worked(made.user("worker"), home / "worker.log")
     assert code == OK, said
