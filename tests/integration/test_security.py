@@ -395,7 +395,7 @@ def test_what_a_publisher_may_not_write_is_kept_and_sent_when_it_may(
     with Publisher(settings, policy=Policy(on_report=lambda told: reports.append(str(told)))) as publisher:
         with publisher.request(request_id="patient", provider="openai", model=MODEL) as request:
             request.chunk({"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]})
-        assert not publisher.flush(15)
+        assert _until(lambda: publisher.stats().delivered, reports, 60) == 0
         assert any("refuses the token" in line for line in reports), reports
         path.write_text(good, encoding="ascii")
         waiting = _until(lambda: publisher.stats().delivered, reports, 3)
@@ -408,7 +408,7 @@ def test_what_a_publisher_may_not_write_is_kept_and_sent_when_it_may(
 
 def _until(value: Callable[[], int], reports: list[str], seconds: float) -> int:
     """The value when something else is reported, or after some seconds."""
-    deadline, before = time.monotonic() + seconds, len(reports)
-    while time.monotonic() < deadline and len(reports) == before:
+    deadline, before = time.monotonic() + seconds, list(reports)
+    while time.monotonic() < deadline and len(reports) == len(before):
         time.sleep(0.05)
     return value()
