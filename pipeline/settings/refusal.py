@@ -6,6 +6,7 @@ reason is found by one more attempt. Imports the errors; aiokafka when something
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -13,6 +14,8 @@ from typing import Any, Final
 from pipeline.errors import AccessRefused, BrokerFault, KafkaUnreachable, TokenUnavailable
 
 PROBE_MILLISECONDS: Final = 5_000
+CLOSE_SECONDS: Final = 1.0
+"""Longest wait for a connection to be closed; brokers keep one that was refused for a tenth of a second."""
 GRANT: Final = "`streamledger topics --rights ROLE` lists what each command needs"
 
 TOPIC_DENIED: Final = 29
@@ -78,7 +81,7 @@ async def unreached(kafka: Mapping[str, Any]) -> BrokerFault:
     Args:
         kafka: Keyword arguments of aiokafka's clients, as `client` makes them.
     """
-    from aiokafka.conn import create_conn, get_ip_port_afi  # noqa: PLC0415 (as above)
+    from aiokafka.conn import AIOKafkaConnection, get_ip_port_afi  # noqa: PLC0415 (as above)
     from aiokafka.errors import KafkaError  # noqa: PLC0415
 
     servers = kafka["bootstrap_servers"]
@@ -86,16 +89,20 @@ async def unreached(kafka: Mapping[str, Any]) -> BrokerFault:
     told = {name: kafka[name] for name in _CONNECTION if name in kafka}
     for address in addresses:
         host, port, _ = get_ip_port_afi(address)
+        connection = AIOKafkaConnection(host, port, request_timeout_ms=PROBE_MILLISECONDS, **told)
         try:
-            connection = await create_conn(host, port, request_timeout_ms=PROBE_MILLISECONDS, **told)
+            await connection.connect()
         except TokenUnavailable as error:
             return TokenUnavailable(error.message, hint=error.hint)
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
             found = _refused(error, address, kafka)
             if found is not None:
                 return found
-        else:
+        finally:
             connection.close()
+            # Also for those that the client has just tried: a command ends now, and with it the loop they close in.
+            if connection._protocol is not None:  # noqa: SLF001 (it was connected)
+                await asyncio.wait([connection._closed_fut], timeout=CLOSE_SECONDS)  # noqa: SLF001
     text = f"no Kafka answers at {','.join(addresses)}"
     hint = "check bootstrap_servers and security_protocol; `streamledger broker` starts one"
     return KafkaUnreachable(text, hint=hint)
