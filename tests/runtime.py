@@ -18,8 +18,8 @@ ROOT: Final = Path(__file__).parents[1]
 LOCK: Final = ROOT / ".ci" / "requirements.lock"
 PROJECT: Final = ROOT / "pyproject.toml"
 
-EXTRAS: Final = ("estimate", "export", "otel", "sinks", "web")
-"""Of which users take some; `testing` and `test` are for those who write tests."""
+TESTS: Final = {"test", "testing"}
+"""Extras for those who write tests; users take some of the others."""
 
 
 def locked() -> dict[str, str]:
@@ -32,7 +32,8 @@ def locked() -> dict[str, str]:
 def runtime() -> dict[str, str]:
     """Version of each package that users get, direct or not, with all extras that are for them."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    texts = [*project["dependencies"], *(text for name in EXTRAS for text in project["optional-dependencies"][name])]
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *(text for name in extras.keys() - TESTS for text in extras[name])]
     waiting, pins = [Requirement(text) for text in texts], locked()
     found: dict[str, set[str]] = {}
     while waiting:
@@ -47,8 +48,7 @@ def runtime() -> dict[str, str]:
         found[name] |= new
         for text in distribution(name).requires or ():
             each = Requirement(text)
-            extras = ["", *new]
-            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *new)):
                 each.marker = None
                 waiting.append(each)
     return {name: pins[name] for name in sorted(found)}
