@@ -11,6 +11,7 @@ STAMP   := $(VENV)/.installed
 SEED    ?= 1
 MINUTES ?= 1
 CHAOS   ?= --json
+SECONDS ?= 60
 WORKERS ?= 2
 CORE    := tests/unit/core tests/property
 DEMO    ?=
@@ -18,7 +19,7 @@ DEMO    ?=
 # Tests, demo and chaos start hundreds of Python processes: each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check format lint types cover bench chaos schemas clean lock
+.PHONY: help install demo test check format lint types cover bench chaos schemas fuzz sbom audit clean lock
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,16 @@ chaos: install ## Kill workers, brokers and connections in mid-stream, then the 
 
 schemas: install ## Generate JSON Schema and AsyncAPI from the models
 	@$(BIN)/python -m schemas.generate
+
+fuzz: install ## Throw bytes at everything that reads those of others, SECONDS for each target: make fuzz SECONDS=60
+	@FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 0 tests/fuzz
+
+sbom: install ## Print the packages that users get as a CycloneDX bill of materials (asks no network): make sbom > sbom.json
+	@wanted=$$(mktemp) && trap 'rm -f "$$wanted"' EXIT && $(BIN)/python -m tests.runtime > "$$wanted" && \
+	$(BIN)/python -m cyclonedx_py requirements "$$wanted" --pyproject pyproject.toml --output-reproducible
+
+audit: install ## Look the locked packages up among known vulnerabilities (asks a database over the network)
+	@$(BIN)/python -m pip_audit --requirement $(LOCK) --no-deps --disable-pip
 
 lock: ## Resolve the versions anew from pyproject.toml into the lock
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \

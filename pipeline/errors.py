@@ -5,6 +5,8 @@ StreamledgerError                  exit 1, what `pipeline.cli` catches and print
 ├── ProducerFault                  the gateway's fault: a chunk that becomes a dead letter, never stops a partition (G4)
 ├── BrokerFault                    exit 3, the broker's or network's fault: trying again later may help
 │   ├── KafkaUnreachable           the configured Kafka does not answer
+│   ├── AccessRefused              it answers, and refuses a login, a certificate or a right: waiting does not help
+│   ├── TokenUnavailable           there is no token to log in with; its source may be back later
 │   └── BrokerUnavailable          no Kafka could be provided (the embedded broker can't be fetched or started)
 │       └── PortTaken              somebody else listens on one of its ports
 ├── FoundProblem                   exit 1, the command did its work and what it looked at is wrong
@@ -118,6 +120,14 @@ class BrokerFault(StreamledgerError):
 
 class KafkaUnreachable(BrokerFault):
     """No broker at the configured address answers."""
+
+
+class AccessRefused(BrokerFault):
+    """Kafka answers and does not let us in, or not do what we ask: a login, a certificate, a right."""
+
+
+class TokenUnavailable(BrokerFault):
+    """The token for a login can't be had: its file can't be read, its endpoint does not answer."""
 
 
 class BrokerUnavailable(BrokerFault):

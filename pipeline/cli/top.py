@@ -125,9 +125,9 @@ async def _following(settings: Settings, asked: _Asked, ended: asyncio.Event) ->
     """
     from pipeline.ops.live import Live
     from pipeline.settings import client
-    from pipeline.topics.admin import describe
+    from pipeline.topics.admin import counts
 
-    await describe(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
+    await counts(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
     live = Live(settings, window=asked.window)
     live.snapshot(asked.where, strips=0, money=asked.names)  # what can't be asked for is said before anything is read
     task = asyncio.ensure_future(live.run())

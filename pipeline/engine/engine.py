@@ -31,6 +31,7 @@ from pipeline.engine.watchdog import EXIT
 from pipeline.engine.watermark import Watermarks
 from pipeline.errors import BrokerFault, Fenced, InvariantBroken
 from pipeline.log import get_logger
+from pipeline.settings import right
 
 log = get_logger(__name__)
 
@@ -308,7 +309,9 @@ class Engine:
 
     def unreadable(self, error: KafkaError) -> NoReturn:
         """The consumer can't go on: an offset out of range, a corrupt batch, a missing right."""
-        fault = BrokerFault(f"chunks can't be read: {error}", topic=self.config.source)
+        where = {"topic": self.config.source, "group": self.config.group}
+        refused = right(error, "READ", **where)
+        fault = refused or BrokerFault(f"chunks can't be read: {error}", topic=self.config.source)
         fault.__cause__ = error
         self.fail(fault)
 

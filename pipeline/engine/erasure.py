@@ -26,6 +26,7 @@ from pipeline.engine.config import MIB, Config
 from pipeline.engine.restore import FENCE_KEY, ROWS_AT_ONCE
 from pipeline.engine.transaction import Parcel, Row, Transactions
 from pipeline.errors import BrokerFault, Fenced
+from pipeline.settings import kept_off, right
 
 ATTEMPTS: Final = 3
 """A worker that takes the partition in between is done with that within a second; three in a row is no accident."""
@@ -148,7 +149,8 @@ class _Log:
                 if loop.time() - moved > self._patience:
                     raise BrokerFault(f"nothing of the changelog arrived for {self._patience:g} s", **where)
         except KafkaError as error:
-            raise BrokerFault(f"the changelog can't be read: {type(error).__name__}", **where) from error
+            refused = right(error, "READ", topic=place.topic)
+            raise refused or BrokerFault(f"the changelog can't be read: {type(error).__name__}", **where) from error
 
 
 async def _survey(log: _Log, survey: Survey, token: bytes | None = None) -> None:
@@ -178,7 +180,7 @@ async def _reader(config: Config, number: int) -> AsyncIterator[Any]:
     try:
         await consumer.start()
     except KafkaError as error:
-        raise BrokerFault(f"the changelog can't be read: {type(error).__name__}", topic=config.changelog) from error
+        raise kept_off(error, "READ", "the changelog can't be read", topic=config.changelog) from error
     consumer.assign([TopicPartition(config.changelog, number)])
     try:
         yield consumer

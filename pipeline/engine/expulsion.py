@@ -17,6 +17,7 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from pipeline.engine.config import Config
 from pipeline.errors import BrokerFault
+from pipeline.settings import right
 
 RESTART: Final = "the worker ends with exit 70 within half a minute, to be started again; nothing is lost"
 
@@ -41,8 +42,9 @@ async def expel(config: Config, partitions: Collection[int]) -> int:
             if error not in (NoError, UnknownMemberIdError):  # the latter: it has left by itself
                 raise error
     except (KafkaError, TimeoutError) as error:
+        refused = right(error, "READ", group=config.group)
         text = f"the group {config.group} can't be made to give its partitions out anew: {type(error).__name__}"
-        raise BrokerFault(text, hint=RESTART) from error
+        raise refused or BrokerFault(text, hint=RESTART) from error
     finally:
         await admin.close()
     return len(members)

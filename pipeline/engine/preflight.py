@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from pipeline.engine.config import Config
-from pipeline.errors import BrokerFault, KafkaUnreachable, TopicDrift
+from pipeline.errors import BrokerFault, TopicDrift
 from pipeline.log import get_logger
+from pipeline.settings import TOPIC_DENIED, denied, kept_off, unreached
 from schemas.topics import CO_PARTITIONED, Role, partition_mismatch
 
 log = get_logger(__name__)
@@ -49,21 +50,21 @@ async def preflight(config: Config) -> Cluster:
 
     Raises:
         KafkaUnreachable: No broker answers.
+        AccessRefused: It refuses the login, or the right to look at a topic.
         BrokerFault: It answers with an error.
         TopicDrift: A topic is missing or would break a promise.
     """
     admin = AIOKafkaAdminClient(**config.client, request_timeout_ms=int(config.timing.request * 1_000))
-    names = [topic.name for topic in config.topics.values()]
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
-        counts = await _partitions(admin, names)
-        settings = await _settings(admin, [name for name in names if name in counts])
+        counts = await _partitions(admin, config)
+        looked_at = (config.source, config.changelog, config.markers)
+        settings = await _settings(admin, [name for name in looked_at if name in counts])
     except KafkaConnectionError as error:
-        text = f"no Kafka answers at {','.join(config.client['bootstrap_servers'])}"
-        raise KafkaUnreachable(text, hint="check bootstrap_servers; `streamledger broker` starts one") from error
+        raise await unreached(config.client) from error
     except (KafkaError, TimeoutError) as error:
-        raise BrokerFault(f"Kafka can't be asked for its topics: {type(error).__name__}") from error
+        raise kept_off(error, "DESCRIBE", "Kafka can't be asked for its topics") from error
     finally:
         await admin.close()
     return check(config, str(cluster["cluster_id"]), counts, settings)
@@ -118,8 +119,12 @@ def _check_clock(config: Config, kind: str) -> None:
     log.warning("requests close by the producers' clock", topic=config.source, lost=lost)
 
 
-async def _partitions(admin: Any, names: list[str]) -> dict[str, int]:
-    described = await admin.describe_topics(names)
+async def _partitions(admin: Any, config: Config) -> dict[str, int]:
+    described = await admin.describe_topics([topic.name for topic in config.topics.values()])
+    for each in described:
+        if each["error_code"] == TOPIC_DENIED:  # not even to be seen, which either right would allow
+            written = each["topic"] in (config.records, config.dead)
+            raise denied("WRITE" if written else "READ", "topic", each["topic"])
     return {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
 
 
@@ -127,9 +132,11 @@ async def _settings(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-    return {
-        name: {entry[0]: entry[1] for entry in entries}
-        for answer in answers
-        for code, _, _, name, entries in answer.resources
-        if code == 0
-    }
+    found = {}
+    for code, _, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if code == TOPIC_DENIED:
+            raise denied("DESCRIBE_CONFIGS", "topic", name)
+        if code != 0:
+            raise BrokerFault(f"Kafka does not tell the settings of a topic: {for_code(code).__name__}", topic=name)
+        found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

@@ -31,6 +31,7 @@ from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.engine.trust import Bounds, Start, start_of
 from pipeline.errors import BrokerFault, InvariantBroken, StateLost
 from pipeline.log import get_logger
+from pipeline.settings import right
 
 log = get_logger(__name__)
 
@@ -159,8 +160,9 @@ class Restore:
             self._reading = reading = await self._begin(ends)
             await self._read(consumer, reading)
         except KafkaError as error:
+            refused = right(error, "READ", topic=self._requests.topic, group=self._config.group)
             text = f"the changelog can't be read: {type(error).__name__}"
-            raise BrokerFault(text, topic=self._requests.topic, partition=self.number) from error
+            raise refused or BrokerFault(text, topic=self._requests.topic, partition=self.number) from error
         finally:
             await consumer.stop()
         failpoint("restore.before_load")

@@ -15,13 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import has_lz4, has_zstd
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidTxnState, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from pipeline.engine.config import MIB, Timing
 from pipeline.engine.failpoint import failpoint
 from pipeline.errors import BrokerFault, Fenced
 from pipeline.log import get_logger
+from pipeline.settings import kept_off, right
 
 log = get_logger(__name__)
 
@@ -36,6 +37,9 @@ Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 Pair = tuple[bytes, bytes | None]
 """Key and value of a row without headers."""
+
+REASON_SECONDS: Final = 0.5
+"""Longest wait for what other batches of a failed transaction have to say."""
 
 WITH_HEADERS: Final = 3
 _NONE: Final[list[tuple[str, bytes]]] = []
@@ -84,7 +88,7 @@ class Transactions:
         try:
             await self._producer.start()
         except KafkaError as error:
-            raise _fault(self.identity, error) from error
+            raise self._fault(error) from error
 
     async def commit(
         self,
@@ -115,7 +119,7 @@ class Transactions:
         except ProducerFenced as error:
             raise Fenced("another worker owns the partition now", hint=self.identity) from error
         except (KafkaError, IllegalOperation) as error:  # the latter: the producer gave the transaction up by itself
-            raise _fault(self.identity, error) from error
+            raise self._fault(error) from error
         return receipts
 
     async def _send_all(
@@ -132,7 +136,10 @@ class Transactions:
         sent = (await _all(jobs))[: len(parcels)]
         failpoint(f"{scope}.after_send")
         failpoint(f"{scope}.before_delivery")
-        receipts = [await _receipt(batches) for batches in sent]
+        try:
+            receipts = [await _receipt(batches) for batches in sent]
+        except InvalidTxnState as error:  # the consequence; of another batch the broker may have said the reason
+            raise await _reason(sent) or error from error
         failpoint(f"{scope}.after_delivery")
         return receipts
 
@@ -164,6 +171,10 @@ class Transactions:
         if scope == "checkpoint":
             failpoint(f"checkpoint.after_send_{parcel.what}")
         return sent
+
+    def _fault(self, error: Exception) -> BrokerFault:
+        text = f"the transaction of {self.identity} failed"
+        return kept_off(error, "WRITE", text, transactional_id=self.identity, group=self._group)
 
     async def stop(self) -> None:
         """Close the connections; an open transaction is left to the next owner or its timeout."""
@@ -198,6 +209,14 @@ async def _receipt(batches: Sequence[tuple[Any, int]]) -> Receipt:
     return Receipt(last, appended)
 
 
+async def _reason(sent: Sequence[Sequence[tuple[Any, int]]]) -> BaseException | None:
+    """Of batches that failed together, the error of one that this user may not write."""
+    deliveries = [delivery for batches in sent for delivery, _ in batches]
+    await asyncio.wait(deliveries, timeout=REASON_SECONDS)
+    failed = [each.exception() for each in deliveries if each.done() and not each.cancelled()]
+    return next((error for error in failed if error is not None and right(error, "WRITE") is not None), None)
+
+
 def _retrieve(delivery: Any) -> None:
     """Look at a delivery's error, so that asyncio does not report it as forgotten."""
     if not delivery.cancelled():
@@ -213,7 +232,3 @@ def _compression() -> str | None:
     if has_zstd():
         return "zstd"
     return "lz4" if has_lz4() else None
-
-
-def _fault(identity: str, error: Exception) -> BrokerFault:
-    return BrokerFault(f"the transaction of {identity} failed: {type(error).__name__}")

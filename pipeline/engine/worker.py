@@ -31,7 +31,7 @@ from pipeline.engine.preflight import Cluster, preflight
 from pipeline.engine.slot import claim
 from pipeline.engine.telemetry import Telemetry
 from pipeline.engine.watchdog import EXIT, Deadline, LoopWatch
-from pipeline.errors import OK, BrokerFault
+from pipeline.errors import OK, AccessRefused, BrokerFault
 from pipeline.exposition.server import listening
 from pipeline.log import get_logger
 from pipeline.settings import Settings
@@ -96,6 +96,7 @@ def run(
     Raises:
         UsageError: data_dir, reset_to, metrics_address, a certificate or STREAMLEDGER_FAILPOINTS is unusable.
         TopicDrift: The topics would break a promise.
+        AccessRefused: Kafka refuses the login, or the right to look at the topics.
     """
     arm_from(os.environ)
     seam.put()
@@ -155,6 +156,8 @@ class _Worker:
         while not self._stop.is_set():
             try:
                 return await self._preflight()
+            except AccessRefused:
+                raise  # waiting does not help, and trying a wrong password again and again may lock a user out
             except BrokerFault as error:
                 now = time.monotonic()
                 if not told or now - told > REMIND_SECONDS:

@@ -126,7 +126,7 @@ def _address(line: bytes) -> tuple[Any, _Place | None]:
     try:
         read = _read_line(line)
         return read.request_id, read.place
-    except (msgspec.MsgspecError, RecursionError):  # also for half a character, which the fold takes
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # half a character the fold takes
         document = _document(line)
     request_id, place = document.get("request_id"), document.get("_kafka")
     if place is None:

@@ -14,11 +14,11 @@ from io import BufferedIOBase
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.errors import AccessRefused, BrokerFault, KafkaUnreachable, UsageError
 from pipeline.ingest.publish.connection import require_topic
-from pipeline.settings import MESSAGE_BYTES, Settings
+from pipeline.settings import MESSAGE_BYTES, Settings, client, right, unreached
 from pipeline.settings import producer as arguments
 
 CONNECT_SECONDS: Final = 5.0
@@ -188,6 +188,9 @@ class _Delivery:
         if unanswered(error):
             text = f"Kafka at {self._servers} stopped answering at line {number}"
             return KafkaUnreachable(text, hint="run again when it is back: repeats are dropped by the ledger")
+        refused = right(error, "WRITE", topic=self._topic)
+        if refused is not None:
+            return AccessRefused(f"{refused.message}: line {number} and what follows was not sent", hint=refused.hint)
         text = f"Kafka refused line {number}: {type(error).__name__}"
         return BrokerFault(text, hint=f"check the rights of this user on topic {self._topic}")
 
@@ -197,6 +200,7 @@ async def connect(producer: AIOKafkaProducer, settings: Settings, seconds: float
 
     Raises:
         KafkaUnreachable: no broker answers.
+        AccessRefused: a login or a right is refused.
         UsageError: the topic does not exist.
     """
     loop = asyncio.get_running_loop()
@@ -211,6 +215,12 @@ async def connect(producer: AIOKafkaProducer, settings: Settings, seconds: float
                 await require_topic(producer, settings)
             break
         except (KafkaError, TimeoutError, OSError) as error:
+            refused = right(error, "DESCRIBE", topic=settings.chunk_topic)
+            if isinstance(error, KafkaConnectionError):
+                found = await unreached(client(settings))
+                refused = found if isinstance(found, AccessRefused) else None
+            if refused is not None:
+                raise refused from error
             if loop.time() + RETRY_SECONDS >= deadline:
                 raise KafkaUnreachable(
                     f"no Kafka answers at {settings.bootstrap_servers}",

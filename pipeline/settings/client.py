@@ -32,7 +32,12 @@ def client(settings: Settings) -> dict[str, Any]:
     }
     if settings.security_protocol.endswith("SSL"):
         arguments["ssl_context"] = ssl_context(settings)
-    if settings.sasl_mechanism is not None and settings.sasl_plain_password is not None:
+    if settings.security_protocol.startswith("SASL_") and settings.sasl_mechanism == "OAUTHBEARER":
+        from pipeline.settings.token import provider  # noqa: PLC0415 (an HTTP client that few need)
+
+        arguments["sasl_mechanism"] = settings.sasl_mechanism
+        arguments["sasl_oauth_token_provider"] = provider(settings)
+    elif settings.sasl_mechanism is not None and settings.sasl_plain_password is not None:
         arguments["sasl_mechanism"] = settings.sasl_mechanism
         arguments["sasl_plain_username"] = settings.sasl_plain_username
         arguments["sasl_plain_password"] = settings.sasl_plain_password.get_secret_value()

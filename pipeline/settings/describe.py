@@ -6,6 +6,7 @@ settings' model and units.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args, get_origin
 
@@ -15,6 +16,8 @@ from pipeline.settings.model import Settings
 from pipeline.settings.units import Unit
 
 MASK: Final = "********"
+_USER: Final = re.compile(r"(?<=://)[^/\s]*@")
+"""The user, and maybe a password, in front of a URL's host."""
 
 
 def secret(name: str) -> bool:
@@ -57,6 +60,11 @@ def default(name: str) -> str:
     if isinstance(value, Path) and value.is_relative_to(Path.home()):
         return f"~/{value.relative_to(Path.home())}"
     return "" if value is None else str(value)
+
+
+def bare(text: str) -> str:
+    """A text without what stands in front of the host of a URL: a value that was refused may hold a password there."""
+    return _USER.sub(f"{MASK}@", text)
 
 
 def show(name: str, value: object) -> str:

@@ -48,6 +48,13 @@ Ledger = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "must be up t
 Servers = Annotated[str, shaped(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", "must be host:port, or several with commas")]
 Address = Annotated[str, shaped(r"[^\s,]*:\d{1,5}", "must be host:port")]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+Endpoint = Annotated[
+    str,
+    shaped(
+        r"(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])[^\s@]+",
+        "must be an https URL without a user in it (http only to this machine)",
+    ),
+]
 
 
 def state_dir() -> Path:
@@ -210,7 +217,7 @@ class Settings(BaseSettings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
         "PLAINTEXT", "Protocol to the brokers", "Kafka's own default"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = setting(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = setting(
         None, "SASL mechanism; needed with SASL_PLAINTEXT and SASL_SSL", "no mechanism is right unasked"
     )
     sasl_plain_username: str | None = setting(None, "User for SASL PLAIN and SCRAM", "no login unasked")
@@ -264,6 +271,25 @@ class Settings(BaseSettings):
         "a token is enough for most, and probes have no certificate",
     )
 
+    # Login by token.
+    sasl_oauth_token_file: UserPath | None = setting(
+        None,
+        "File with the token for SASL OAUTHBEARER, read again at each login",
+        "whoever renews tokens beside us, as Kubernetes does with projected ones, names the file",
+    )
+    sasl_oauth_token_endpoint: Endpoint | None = setting(
+        None,
+        "URL that gives tokens for SASL OAUTHBEARER by client credentials; certificates by the system's store",
+        "no request leaves the machine that nobody asked for",
+    )
+    sasl_oauth_client_id: str | None = setting(None, "Client id at the token endpoint", "no login unasked")
+    sasl_oauth_client_secret: SecretStr | None = setting(
+        None, "Client secret at the token endpoint", "no login unasked"
+    )
+    sasl_oauth_scope: str | None = setting(
+        None, "Scope asked for at the token endpoint", "most endpoints have a default"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -301,12 +327,8 @@ class Settings(BaseSettings):
             yield "chunk_topic, record_topic and dead_topic must be three different topics"
         if self.replication == 0:
             yield "replication can't be 0: use -1 for the cluster's default, 3 for the promise that nothing is lost"
-        login = (self.sasl_mechanism, self.sasl_plain_username, self.sasl_plain_password)
-        if self.security_protocol.startswith("SASL_") and None in login:
-            yield (
-                f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_plain_username "
-                "and sasl_plain_password"
-            )
+        if self.security_protocol.startswith("SASL_"):
+            yield from self._login_conflicts()
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             yield "ssl_keyfile needs ssl_certfile"
         if self.web_ssl_keyfile is not None and self.web_ssl_certfile is None:
@@ -316,6 +338,25 @@ class Settings(BaseSettings):
         for name in ("metrics_ssl_keyfile", "metrics_ssl_cafile"):
             if getattr(self, name) is not None and self.metrics_ssl_certfile is None:
                 yield f"{name} needs metrics_ssl_certfile"
+
+    def _login_conflicts(self) -> Iterator[str]:
+        """What is missing of a login, or there twice."""
+        if self.sasl_mechanism != "OAUTHBEARER":
+            if None in (self.sasl_mechanism, self.sasl_plain_username, self.sasl_plain_password):
+                yield (
+                    f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_plain_username "
+                    "and sasl_plain_password"
+                )
+            return
+        client = (self.sasl_oauth_token_endpoint, self.sasl_oauth_client_id, self.sasl_oauth_client_secret)
+        if self.sasl_oauth_token_file is not None:
+            if client != (None, None, None):
+                yield "sasl_oauth_token_file and sasl_oauth_token_endpoint are two ways to a token: choose one"
+        elif None in client:
+            yield (
+                "sasl_mechanism OAUTHBEARER needs sasl_oauth_token_file, or sasl_oauth_token_endpoint, "
+                "sasl_oauth_client_id and sasl_oauth_client_secret"
+            )
 
     def policy(self) -> Policy:
         """The part of the settings that decides what a record says, as the core takes it."""

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from pipeline.errors import UsageError
-from pipeline.settings.describe import secret, show
+from pipeline.settings.describe import bare, secret, show
 from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ RESERVED: Final = tuple(
 """Variables with our prefix that are no settings: the file of settings, where the embedded Kafka is kept, what
 tests make a worker die of, the name of one worker, which `worker` alone takes, where tests find recorded streams
 and conformance cases, and where they leave pictures of the live page."""
+
+SECRET_FILES: Final = {name: f"{ENV_PREFIX}{name.upper()}_FILE" for name in NAMES if secret(name)}
+"""For each secret the variable that names a file with it."""
+SECRET_BYTES: Final = 64 << 10
 
 # Kubernetes puts variables like STREAMLEDGER_SERVICE_HOST and STREAMLEDGER_PORT=tcp://… into every pod beside a service
 # that is named streamledger. They are no typing errors.
@@ -89,6 +93,9 @@ def load(*, config: Path | None = None, flags: Mapping[str, str] | None = None) 
     found = _from_environment()
     values |= found
     origins |= {name: Origin("env", ENV_PREFIX + name.upper()) for name in found}
+    found = _from_secret_files(found)
+    values |= found
+    origins |= {name: Origin("env", SECRET_FILES[name]) for name in found}
     for name in flags:
         if name not in NAMES:
             raise unknown(name, "on the command line")
@@ -142,10 +149,47 @@ def _from_environment() -> dict[str, object]:
         name = variable.upper().removeprefix(ENV_PREFIX)
         if name == variable.upper() or variable.upper() in RESERVED or name.lower() in NAMES:
             continue
+        if variable.upper() in SECRET_FILES.values():
+            continue
         if _KUBERNETES.search(variable) or _KUBERNETES_PORT.match(value):
             continue
         raise unknown(name.lower(), f"in the environment ({variable})")
     return EnvSettingsSource(Settings)()
+
+
+def _from_secret_files(given: Mapping[str, object]) -> dict[str, object]:
+    """The secrets whose files the environment names, as container platforms mount them; without the last line's end.
+
+    Raises:
+        UsageError: a file can't be used, or a secret is given both ways.
+    """
+    named = {name.upper(): value for name, value in os.environ.items() if value}
+    found: dict[str, object] = {}
+    for name, variable in SECRET_FILES.items():
+        if variable not in named:
+            continue
+        if name in given:
+            raise UsageError(f"{ENV_PREFIX}{name.upper()} and {variable} are both set", hint="leave one of them out")
+        found[name] = _secret(Path(named[variable]).expanduser(), variable)
+    return found
+
+
+def _secret(path: Path, variable: str) -> str:
+    """The text of a secret's file; bounded, since a path that was mistaken may be anything."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(SECRET_BYTES + 1)
+        text = content.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise UsageError(
+            f"{variable}: can't read {path}: {error.strerror}", hint="check path and permissions"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{variable}: {path} is no text", hint="it must hold the secret and nothing else") from None
+    if not text or len(content) > SECRET_BYTES:
+        wrong = "is empty" if not text else f"has more than {SECRET_BYTES:,} bytes"
+        raise UsageError(f"{variable}: {path} {wrong}", hint="it must hold the secret and nothing else")
+    return text
 
 
 def _explain(detail: ErrorDetails, values: Mapping[str, object], origins: Mapping[str, Origin]) -> str:
@@ -160,6 +204,6 @@ def _explain(detail: ErrorDetails, values: Mapping[str, object], origins: Mappin
         text = "must be a whole number"
     else:
         text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    written = "" if secret(name) else f" {values[name]!r}"
+    written = "" if secret(name) else f" {bare(repr(values[name]))}"
     place = origins[name].place
     return f"{name}{written}{f' ({place})' if place else ''}: {text}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from pipeline.errors import BrokerFault, DatabaseAway, FoundProblem, StreamledgerError, UsageError
+from pipeline.errors import AccessRefused, BrokerFault, DatabaseAway, FoundProblem, StreamledgerError, UsageError
 from pipeline.exposition.server import listening
 from pipeline.log import get_logger
 from pipeline.settings import Settings
@@ -106,6 +106,8 @@ class Sink:
         except Grown:
             _log.info("the topic has new partitions", topic=self._desk.topic)
             return False
+        except AccessRefused:
+            raise  # nobody mends it by waiting
         except (BrokerFault, DatabaseAway) as gone:
             self._telemetry.trouble = gone.message
             if stop.wished:

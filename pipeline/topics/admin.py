@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
-from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
-from pipeline.settings import Settings
+from pipeline.errors import BrokerFault, UsageError
+from pipeline.settings import TOPIC_DENIED, Settings, denied, right, unreached
 from schemas.topics import FOREVER, Topic, topics
 
 Client = Mapping[str, Any]
@@ -36,6 +36,36 @@ class Found:
     partitions: int
     replication: int
     config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Topics as anyone may see them who may DESCRIBE them.
+
+    Attributes:
+        partitions: How many, of those that are there.
+        hidden: Those that this user may not see, there or not.
+    """
+
+    partitions: Mapping[str, int]
+    hidden: frozenset[str]
+
+    def of(self, topic: str, operation: str = "READ") -> int:
+        """How many partitions a topic has.
+
+        Args:
+            topic: Its name.
+            operation: What it is asked for: the right to it is what is missing where the topic is hidden.
+
+        Raises:
+            UsageError: it does not exist.
+            AccessRefused: this user may not see it.
+        """
+        if topic in self.hidden:
+            raise denied(operation, "topic", topic)
+        if topic not in self.partitions:
+            raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
+        return self.partitions[topic]
 
 
 @dataclass(frozen=True)
@@ -89,20 +119,43 @@ async def create(client: Client, wanted: Sequence[Topic]) -> list[str]:
                 raise UsageError(f"can't create the topic: {message}", topic=name, hint="set replication to less")
             if reason == "NoError":
                 created.append(name)
+            elif code == TOPIC_DENIED:
+                raise denied("CREATE", "topic", name)
             elif reason != "TopicAlreadyExistsError":
                 raise BrokerFault(f"can't create the topic: {message or reason}", topic=name, hint="ask its operator")
         await _until_visible(admin, created)
     return created
 
 
-async def describe(client: Client, names: Sequence[str]) -> dict[str, Found]:
-    """The named topics as they are; those that are not there are left out.
+async def counts(client: Client, names: Sequence[str]) -> Counts:
+    """How many partitions the named topics have.
 
     Raises:
         KafkaUnreachable: No broker answers.
+        AccessRefused: The login is refused.
     """
     async with administering(client) as admin:
-        return await _describe(admin, names)
+        described = await admin.describe_topics(list(names))
+    return Counts(
+        {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0},
+        frozenset(each["topic"] for each in described if each["error_code"] == TOPIC_DENIED),
+    )
+
+
+async def describe(client: Client, names: Sequence[str], *, operation: str = "DESCRIBE") -> dict[str, Found]:
+    """The named topics as they are, with their settings; those that are not there are left out.
+
+    Args:
+        client: How to reach Kafka.
+        names: Of the topics.
+        operation: What it is done for: the right to it is what is missing where a topic is not even to be seen.
+
+    Raises:
+        KafkaUnreachable: No broker answers.
+        AccessRefused: A login is refused, or the right to DESCRIBE or DESCRIBE_CONFIGS one of them.
+    """
+    async with administering(client) as admin:
+        return await _describe(admin, names, operation)
 
 
 def compare(wanted: Sequence[Topic], found: Mapping[str, Found]) -> list[Drift]:
@@ -188,12 +241,10 @@ async def administering(client: Client) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.start()
         yield admin
     except KafkaConnectionError as error:
-        servers = client["bootstrap_servers"]
-        where = servers if isinstance(servers, str) else ",".join(servers)
-        text = f"no Kafka answers at {where}"
-        raise KafkaUnreachable(text, hint="check bootstrap_servers; `streamledger broker` starts one") from error
+        raise await unreached(client) from error
     except (KafkaError, TimeoutError) as error:
-        raise BrokerFault(f"Kafka did not do as asked: {error or type(error).__name__}") from error
+        refused = right(error, "DESCRIBE")
+        raise refused or BrokerFault(f"Kafka did not do as asked: {error or type(error).__name__}") from error
     finally:
         await admin.close()
 
@@ -204,20 +255,23 @@ def _new_topic(topic: Topic) -> NewTopic:
     return NewTopic(topic.name, topic.partitions, topic.replication, assigned, topic.config)
 
 
-async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str], operation: str) -> dict[str, Found]:
     """Partitions, replicas and settings of those topics that exist."""
     if not names:
         return {}
     described = await admin.describe_topics(list(names))
+    for each in described:
+        if each["error_code"] == TOPIC_DENIED:
+            raise denied(operation, "topic", each["topic"])
     there = {each["topic"]: each["partitions"] for each in described if each["error_code"] == 0}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
     answers = await admin.describe_configs(resources) if resources else []
-    config = {
-        name: {entry[0]: entry[1] for entry in entries}
-        for answer in answers
-        for code, _, _, name, entries in answer.resources
-        if code == 0
-    }
+    config = {}
+    for code, _, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if code == TOPIC_DENIED:
+            raise denied("DESCRIBE_CONFIGS", "topic", name)
+        if code == 0:
+            config[name] = {entry[0]: entry[1] for entry in entries}
     return {
         name: Found(len(parts), min((len(part["replicas"]) for part in parts), default=0), config.get(name, {}))
         for name, parts in there.items()

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
-from pipeline.settings import Settings, client
+from pipeline.settings import GROUP_DENIED, Settings, client, denied
 from pipeline.topics.admin import administering
 
 COORDINATOR_SECONDS: Final = 15.0
@@ -42,7 +42,8 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
 
     Raises:
         KafkaUnreachable: no broker answers.
-        BrokerFault: the cluster refuses.
+        AccessRefused: this user may not ask for it.
+        BrokerFault: the cluster refuses for another reason.
     """
     async with administering(client(settings)) as admin:
         deadline = time.monotonic() + COORDINATOR_SECONDS
@@ -51,11 +52,15 @@ async def group_of(settings: Settings, name: str, topic: str) -> Group:
                 described = await admin.describe_consumer_groups([name])
                 committed = await admin.list_consumer_group_offsets(name)
                 break
+            except GroupAuthorizationFailedError as error:
+                raise denied("DESCRIBE", "group", name) from error
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
     told = described[0].groups[0]
+    if told[0] == GROUP_DENIED:
+        raise denied("DESCRIBE", "group", name)  # of which nothing is told, not even that it has members
     names = tuple(sorted(member[0] for member in told[5]))
     offsets = {place.partition: each.offset for place, each in committed.items() if place.topic == topic}
     kept = {partition: offset for partition, offset in offsets.items() if offset >= 0}

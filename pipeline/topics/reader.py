@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from pipeline.engine.records import lean
-from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.errors import BrokerFault, UsageError
 from pipeline.settings import Settings, client
-from pipeline.topics.admin import describe
+from pipeline.topics.admin import Counts, counts
+from pipeline.topics.answer import answering
 from pipeline.topics.bound import Bound
 
 POLL_MS: Final = 200
@@ -53,10 +53,10 @@ class Batch(NamedTuple):
 class Topics:
     """The topics of one Kafka, to be read from."""
 
-    def __init__(self, settings: Settings, partitions: Mapping[str, int], progress: Progress) -> None:
+    def __init__(self, settings: Settings, counted: Counts, progress: Progress) -> None:
         """Made by `reading`."""
         self._settings = settings
-        self._partitions = partitions
+        self._counts = counted
         self._progress = progress
         self._consumers: dict[Kind, Any] = {}
 
@@ -67,17 +67,16 @@ class Topics:
 
     def has(self, topic: str, partition: int) -> bool:
         """Whether a topic is there, with this partition."""
-        return partition < self._partitions.get(topic, 0)
+        return partition < self._counts.partitions.get(topic, 0)
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has.
 
         Raises:
             UsageError: it does not exist.
+            AccessRefused: this user may not see it.
         """
-        if topic not in self._partitions:
-            raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
-        return self._partitions[topic]
+        return self._counts.of(topic)
 
     async def bounds(
         self, topic: str, partition: int, since: Bound | None = None, until: Bound | None = None
@@ -92,7 +91,7 @@ class Topics:
             text = f"topic {topic} has {self.partitions(topic)} partitions, counted from 0: there is no {partition}"
             raise UsageError(text, hint="choose another with --partition")
         place = TopicPartition(topic, partition)
-        with _answering():
+        with answering(place.topic):
             consumer = await self._assigned(place)
             begin: int = (await consumer.beginning_offsets([place]))[place]
             end: int = (await consumer.end_offsets([place]))[place]
@@ -110,7 +109,7 @@ class Topics:
             KafkaUnreachable: no broker answers any more.
         """
         place = TopicPartition(topic, partition)
-        with _answering():
+        with answering(place.topic):
             ends: dict[TopicPartition, int] = await (await self._assigned(place, "uncommitted")).end_offsets([place])
             return ends[place]
 
@@ -157,7 +156,7 @@ class Topics:
         if begin >= end:
             return
         loop = asyncio.get_running_loop()
-        with _answering():
+        with answering(place.topic):
             consumer = await self._assigned(place, kind)
             consumer.seek(place, begin)
             position, moved = begin, loop.time()
@@ -209,21 +208,9 @@ async def reading(settings: Settings, progress: Progress) -> AsyncIterator[Topic
     Raises:
         KafkaUnreachable: no broker answers.
     """
-    found = await describe(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
-    topics = Topics(settings, {name: topic.partitions for name, topic in found.items()}, progress)
+    found = await counts(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
+    topics = Topics(settings, found, progress)
     try:
         yield topics
     finally:
         await topics.stop()
-
-
-@contextlib.contextmanager
-def _answering() -> Iterator[None]:
-    """What Kafka says against it comes out as an error of ours."""
-    try:
-        yield
-    except (KafkaError, TimeoutError) as error:
-        name = type(error).__name__
-        if getattr(error, "retriable", True):
-            raise KafkaUnreachable(f"Kafka stopped answering: {name}", hint="check the brokers, then again") from error
-        raise BrokerFault(f"Kafka refused: {name}", hint="check the rights of this user on the topics") from error

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
-from pipeline.errors import FoundProblem, KafkaUnreachable, UsageError
+from pipeline.errors import FoundProblem
 from pipeline.settings import Settings, client
-from pipeline.topics.admin import describe
+from pipeline.topics.admin import counts
+from pipeline.topics.answer import answering
 
 FETCH_BYTES: Final = 8 << 20
 METADATA_MS: Final = 60_000
@@ -43,20 +44,18 @@ class Tail:
         Raises:
             FoundProblem: the position is not kept any more: retention went over what was not read.
             KafkaUnreachable: no broker answers any more; to be tried again with the same positions.
+            AccessRefused: this user may not read the topic.
         """
-        try:
-            taken = await self._consumer.getmany(timeout_ms=wait_ms, max_records=limit)
-        except OffsetOutOfRangeError as error:
-            lost = ", ".join(f"partition {place.partition} at {offset}" for place, offset in error.args[0].items())
-            raise FoundProblem(
-                f"what was to be read next is not kept any more: {lost}",
-                topic=self._topic,
-                hint="records were missed; a sink goes on behind them with --skip-lost, and notes the gap",
-            ) from error
-        except (KafkaError, TimeoutError) as error:
-            raise KafkaUnreachable(
-                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
-            ) from error
+        with answering(self._topic):
+            try:
+                taken = await self._consumer.getmany(timeout_ms=wait_ms, max_records=limit)
+            except OffsetOutOfRangeError as error:
+                lost = ", ".join(f"partition {place.partition} at {offset}" for place, offset in error.args[0].items())
+                raise FoundProblem(
+                    f"what was to be read next is not kept any more: {lost}",
+                    topic=self._topic,
+                    hint="records were missed; a sink goes on behind them with --skip-lost, and notes the gap",
+                ) from error
         return {place.partition: records for place, records in taken.items() if records}
 
     async def positions(self) -> dict[int, int]:
@@ -89,12 +88,8 @@ class Tail:
             KafkaUnreachable: no broker answers any more.
         """
         places = [TopicPartition(self._topic, number) for number in self.partitions]
-        try:
+        with answering(self._topic):
             found = await self._consumer.end_offsets(places)
-        except (KafkaError, TimeoutError) as error:
-            raise KafkaUnreachable(
-                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
-            ) from error
         return {place.partition: end for place, end in found.items()}
 
 
@@ -112,12 +107,11 @@ async def following(
 
     Raises:
         KafkaUnreachable: no broker answers.
+        AccessRefused: a login or a right is refused.
         UsageError: the topic does not exist.
     """
-    found = await describe(client(settings), [topic])
-    if topic not in found:
-        raise UsageError(f"topic {topic} does not exist", hint="create it: streamledger topics; or name another")
-    numbers = list(range(found[topic].partitions)) if partitions is None else list(partitions)
+    count = (await counts(client(settings), [topic])).of(topic)
+    numbers = list(range(count)) if partitions is None else list(partitions)
     consumer = AIOKafkaConsumer(
         **client(settings),
         group_id=None,
@@ -129,14 +123,10 @@ async def following(
     )
     places = [TopicPartition(topic, number) for number in numbers]
     try:
-        try:
+        with answering(topic):
             await consumer.start()
             consumer.assign(places)
             begins = await consumer.beginning_offsets(places)
-        except (KafkaError, TimeoutError) as error:
-            raise KafkaUnreachable(
-                f"Kafka stopped answering: {type(error).__name__}", hint="check the brokers"
-            ) from error
         for place in places:
             consumer.seek(place, positions.get(place.partition, begins[place]))
         yield Tail(consumer, topic, numbers)

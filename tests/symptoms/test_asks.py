@@ -288,7 +288,7 @@ def test_ask_11_missing_model_price() -> None:
 def test_ask_12_spend_per_key_team_and_customer() -> None:
     """Labels of the first chunk that has them stand in the record, so that spend is summed by any of them.
 
-    Threads: bifrost#2317, #6482, #664. Still to come: charts.
+    Threads: bifrost#2317, #6482, #664. Still to come: charts by label.
     """
     spend: dict[str, float] = {"vk-1": 0.25, "vk-2": 0.5}
     sent = [
@@ -313,7 +313,7 @@ def test_ask_12_spend_per_key_team_and_customer() -> None:
 def test_ask_13_ttft_and_speed_are_columns() -> None:
     """Time to first token, to first content, between chunks, and tokens per second are numbers of the record itself.
 
-    Threads: bifrost#5159, #1992, PR#2129. Still to come: charts.
+    Threads: bifrost#5159, #1992, PR#2129.
     """
     sent = [chat(index, "word ", sent=1_000 + 100 * index) for index in range(11)]
     sent.append(chat(11, finish="stop", usage=counts(9, 50), is_final=True, sent=2_100))

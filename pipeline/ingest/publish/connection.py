@@ -16,19 +16,18 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
     InvalidTopicError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.protocol.metadata import MetadataRequest
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, StreamledgerError, UsageError
 from pipeline.ingest.publish.item import Item, Outcome
-from pipeline.settings import Settings
+from pipeline.settings import TOPIC_DENIED, Settings, client, denied, right, unreached
 from pipeline.settings import producer as arguments
 
 REQUEST_SECONDS: Final = 10.0
@@ -47,8 +46,6 @@ _HERE: Final = str(Path(__file__).parent)
 
 STEP: Final = 200
 """Chunks that are put into a batch before other threads get their turn."""
-
-_RIGHTS: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, SaslAuthenticationFailed)
 
 _partition_of: Final = lru_cache(maxsize=1 << 16)(DefaultPartitioner().__call__)
 """The partition of a key, murmur2 in plain Python: remembered, since a request has many chunks."""
@@ -78,6 +75,8 @@ class Connection:
                 await producer.start()
                 await require_topic(producer, self._settings)
                 await producer.partitions_for(self._topic)
+        except KafkaConnectionError as error:
+            raise await unreached(client(self._settings)) from error
         except (KafkaError, TimeoutError, OSError) as error:
             raise fault(error, self._settings) from error
 
@@ -171,10 +170,16 @@ async def require_topic(producer: AIOKafkaProducer, settings: Settings) -> None:
 
     Raises:
         UsageError: it does not.
+        AccessRefused: this user may not see it.
         KafkaError: Kafka does not say.
     """
     metadata = await producer.client.fetch_all_metadata()
     if settings.chunk_topic not in metadata.topics():
+        # Asked for by name, a topic that this user may not see is told apart; no broker makes it up for this request.
+        asked = MetadataRequest([settings.chunk_topic], allow_auto_topic_creation=False)
+        told = await producer.client.send(producer.client.get_random_node(), asked)
+        if any(topic[0] == TOPIC_DENIED for topic in told.topics):
+            raise denied("WRITE", "topic", settings.chunk_topic)
         text = f"topic {settings.chunk_topic} does not exist at {settings.bootstrap_servers}"
         raise UsageError(text, hint="create it: streamledger topics")
 
@@ -184,9 +189,8 @@ def fault(error: Exception | None, settings: Settings) -> StreamledgerError:
     if isinstance(error, StreamledgerError):
         return error
     topic, servers = settings.chunk_topic, settings.bootstrap_servers
-    if isinstance(error, _RIGHTS):
-        text = f"Kafka at {servers} refuses this user: {type(error).__name__}"
-        return BrokerFault(text, hint=f"check the login, and the right to write to topic {topic}")
+    if error is not None and (refused := right(error, "WRITE", topic=topic)) is not None:
+        return refused
     if isinstance(error, InvalidTopicError) or not (
         error is None or isinstance(error, TimeoutError | OSError) or getattr(error, "retriable", False)
     ):

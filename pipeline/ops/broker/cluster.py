@@ -18,6 +18,7 @@ from pipeline.ops.broker.jars import classpath
 from pipeline.ops.broker.ports import HOST, free_ports
 from pipeline.ops.broker.process import QUICK, START_SECONDS, STOP_SECONDS, Node
 from pipeline.ops.broker.properties import Ports, server_properties
+from pipeline.ops.broker.security import NAME, Security
 
 ATTEMPTS: Final = 5
 """Starts with other ports, should somebody take one between our look and Kafka's bind."""
@@ -38,6 +39,7 @@ class Cluster:
         extra: Mapping[str, str] | None = None,
         jvm: Sequence[str] = QUICK,
         jars: Sequence[Path] | None = None,
+        security: Security | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Describe a cluster; nothing is started.
@@ -49,6 +51,7 @@ class Cluster:
             extra: Further Kafka properties of every node; they win.
             jvm: Options of the Java machines.
             jars: Class path of Kafka; default the verified cache.
+            security: Logins, TLS and rights; default none of them.
             say: Told in one line when something takes long.
 
         Raises:
@@ -67,13 +70,20 @@ class Cluster:
         self._extra = extra
         self._jvm = jvm
         self._jars = jars
+        self._security = security
         self._say = say
         self._ports: list[Ports] = []
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients connect: host:port of every node, with commas."""
-        return ",".join(f"{HOST}:{ports.clients}" for ports in self._ports)
+        host = HOST if self._security is None else NAME
+        return ",".join(f"{host}:{ports.clients}" for ports in self._ports)
+
+    @property
+    def certified_servers(self) -> str:
+        """Where clients of a secured cluster connect with a certificate."""
+        return ",".join(f"{NAME}:{ports.certified}" for ports in self._ports)
 
     def start(self, seconds: float = START_SECONDS) -> Self:
         """Start all nodes and wait until each serves; after a stop or kill on the same ports, with the same data.
@@ -142,14 +152,21 @@ class Cluster:
     def _node(self, number: int, jars: Sequence[Path]) -> Node:
         """One node, by its number from 1."""
         home = self.home / f"node-{number}"
-        return Node(home, server_properties(number, self._ports, home / "data", self._extra), jars, jvm=self._jvm)
+        extra = self._extra
+        credentials: list[str] = []
+        if self._security is not None:
+            extra = self._security.properties(self._ports[number - 1]) | dict(extra or {})
+            credentials = self._security.credentials()
+        properties = server_properties(number, self._ports, home / "data", extra)
+        return Node(home, properties, jars, jvm=self._jvm, credentials=credentials)
 
     def _choose(self) -> list[Ports]:
         """Ports for every node: the client's as asked for, all others free ones."""
         count = self._brokers
-        free = free_ports(3 * count)
+        free = free_ports(4 * count)
         clients = free[:count] if self._port is None else list(range(self._port, self._port + count))
-        return [Ports(*three) for three in zip(clients, free[count : 2 * count], free[2 * count :], strict=True)]
+        rest = (free[at * count : (at + 1) * count] for at in (1, 2, 3))
+        return [Ports(*four) for four in zip(clients, *rest, strict=True)]
 
     def _cluster_id(self) -> str:
         """The id that the data carries, else a new one: state of one cluster must never pass for another's."""

@@ -72,7 +72,13 @@ class Node:
     """One Kafka node with a home directory of its own: configuration, log and data."""
 
     def __init__(
-        self, home: Path, properties: Mapping[str, str], jars: Sequence[Path], *, jvm: Sequence[str] = QUICK
+        self,
+        home: Path,
+        properties: Mapping[str, str],
+        jars: Sequence[Path],
+        *,
+        jvm: Sequence[str] = QUICK,
+        credentials: Sequence[str] = (),
     ) -> None:
         """Describe a node; nothing is started.
 
@@ -81,8 +87,10 @@ class Node:
             properties: Its configuration.
             jars: Class path of Kafka.
             jvm: Options of the Java machine.
+            credentials: Arguments that tell users when the data is prepared.
         """
         self.home = home
+        self._credentials = credentials
         self.properties = properties
         self.log = home / "kafka.log"
         self._config = home / "server.properties"
@@ -110,10 +118,13 @@ class Node:
             BrokerUnavailable: Kafka refused it; its reason is in the text.
         """
         (self.home / "tmp").mkdir(parents=True, exist_ok=True)
+        self._config.touch(mode=0o600)  # a secured node's has passwords in it
         self._config.write_text(render(self.properties), encoding="ascii")
         if (Path(self.properties["log.dirs"]) / "meta.properties").exists():
             return
-        storage = self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config))
+        storage = self._java(
+            "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config), *self._credentials
+        )
         done = subprocess.run(storage, capture_output=True, text=True, check=False, env=_environment(), timeout=60)
         if done.returncode:
             raise BrokerUnavailable(f"the embedded Kafka could not prepare {self.home}: {_reason(done.stderr)}")

@@ -52,6 +52,8 @@ class Ports:
     clients: int
     brokers: int
     controller: int
+    certified: int = 0
+    """Of a secured node: for clients with a certificate."""
 
 
 def server_properties(

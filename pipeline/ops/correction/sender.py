@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from pipeline.core.rows import Outgoing
 from pipeline.engine.config import MIB, Timing
 from pipeline.engine.transaction import Parcel, Transactions
-from pipeline.errors import BrokerFault, Fenced
+from pipeline.errors import AccessRefused, BrokerFault, Fenced
 from pipeline.settings import Settings, client
 
 BATCH: Final = 500
@@ -78,6 +78,8 @@ class Sender:
         except Fenced as error:
             text = f"another run corrects this ledger now; {self.sent:,} corrections of this one count"
             raise Fenced(text, hint="let it end, then run again: nothing is corrected twice") from error
+        except AccessRefused:
+            raise
         except BrokerFault as error:
             hint = "run again: what counts already is not sent a second time"
             raise BrokerFault(error.message, hint=hint) from error

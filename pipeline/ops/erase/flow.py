@@ -83,7 +83,7 @@ async def run(settings: Settings, selection: Selection, db: str | None, progress
 async def _described(settings: Settings, config: Config) -> dict[str, Found]:
     """The topics as they are; all of them are needed."""
     names = [config.changelog, config.markers, settings.chunk_topic, settings.record_topic, settings.dead_topic]
-    described = await describe(client(settings), names)
+    described = await describe(client(settings), names, operation="READ")
     for name in names:
         if name not in described:
             raise UsageError(f"topic {name} does not exist", hint="name the ledger and its topics, as its workers do")

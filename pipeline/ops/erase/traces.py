@@ -95,7 +95,7 @@ def _wanted(record: Any, selection: Selection) -> _Head | None:
         return None
     try:
         head = _decode(record.value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return head if selection.wants(head.request_id, head.labels) else None
 

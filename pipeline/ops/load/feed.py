@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
 from pipeline.ops.produce import unanswered
+from pipeline.settings import right
 from pipeline.topics.partitioner import partition_of
 
 BATCH_BYTES: Final = 256 << 10
@@ -119,5 +120,7 @@ class Feed:
         if unanswered(error):
             text = f"Kafka stopped answering after {self.sent:,} chunks"
             return KafkaUnreachable(text, hint="what did not arrive is `unsure` in the ledger file")
+        if (refused := right(error, "WRITE", topic=self._topic)) is not None:
+            return refused
         text = f"Kafka refused chunks: {type(error).__name__}"
         return BrokerFault(text, hint=f"check the rights of this user on topic {self._topic}")

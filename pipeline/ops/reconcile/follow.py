@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import BrokerFault, UsageError
+from pipeline.errors import AccessRefused, BrokerFault, UsageError
 from pipeline.ops.reconcile.clock import Clock
 from pipeline.ops.reconcile.counting import Counter, take_letters, take_records
 from pipeline.ops.reconcile.finding import Cause, Finding, Kind, Result, State
@@ -70,6 +70,8 @@ async def follow(
         while True:
             try:
                 result = await _look(settings, asked, store, pace.clock())
+            except AccessRefused:
+                raise  # nobody mends it by waiting
             except BrokerFault as away:
                 result = Result(TITLE, notes=[f"not looked: {away}"])
             found = found or result.found

@@ -162,7 +162,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if kind in (".csv", ".tsv"):
-                yield from csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ",")
+                yield from csv.DictReader(file, restkey="", delimiter="\t" if kind == ".tsv" else ",")
             elif kind in (".jsonl", ".ndjson"):
                 for line in file:
                     if line.strip():

@@ -22,7 +22,7 @@ from pipeline.ops.replay.flow import RECORDS, TRACES, Replayed
 from pipeline.ops.replay.job import Outcome
 from pipeline.settings import Settings, client
 from pipeline.sinks.target import replaced
-from pipeline.topics.admin import describe
+from pipeline.topics.admin import counts
 from pipeline.topics.reader import Progress, Seen, Topics, reading
 
 BATCH: Final = 1_000
@@ -55,12 +55,10 @@ async def deliver(replayed: Replayed, topic: str, progress: Progress) -> int:
         BrokerFault: the broker failed; what was committed is found again.
     """
     settings = replayed.order.settings
-    found = (await describe(client(settings), [topic])).get(topic)
-    if found is None:
-        raise UsageError(f"topic {topic} does not exist", hint="create it with as many partitions as the chunks have")
-    beyond = [outcome.share.partition for outcome in replayed.outcomes if outcome.share.partition >= found.partitions]
+    partitions = (await counts(client(settings), [topic])).of(topic, "WRITE")
+    beyond = [outcome.share.partition for outcome in replayed.outcomes if outcome.share.partition >= partitions]
     if beyond:
-        text = f"topic {topic} has {found.partitions} partitions, and records go to those of their chunks"
+        text = f"topic {topic} has {partitions} partitions, and records go to those of their chunks"
         raise UsageError(text, hint=f"it needs partition {max(beyond)}, too")
     total = sum(outcome.counts.records for outcome in replayed.outcomes)
     done = sent = 0

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from pipeline.engine import membership as module
 from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of, watch
-from pipeline.errors import BrokerFault
+from pipeline.errors import AccessRefused, BrokerFault
 
 OUT = Place(joined=False, generation=7)
 
@@ -85,7 +86,10 @@ def test_in_the_group_is_who_has_nothing_to_do_for_it(coordinator: Any, subscrip
     """A consumer without a partition is in as well."""
     consumer = SimpleNamespace(
         _coordinator=SimpleNamespace(
-            coordinator_id=coordinator, generation=7, need_rejoin=lambda given: given == "rejoin"
+            coordinator_id=coordinator,
+            _pending_exception=None,
+            generation=7,
+            need_rejoin=lambda given: given == "rejoin",
         ),
         _subscription=SimpleNamespace(subscription=subscription),
     )
@@ -100,3 +104,17 @@ def test_kafka_is_silent_since_the_last_answer_of_any_broker() -> None:
     assert silence_of(consumer, 10.0) == 3.0
     connections.clear()
     assert silence_of(consumer, 10.0) == 0.0
+
+
+def test_who_may_not_join_hears_so_at_once() -> None:
+    """Waiting does not help, and aiokafka tells it only to who asks for records."""
+
+    class Refused:
+        """Never taken in."""
+
+        def place(self) -> Place:
+            """With the reason."""
+            return Place(joined=False, generation=-1, refused=GroupAuthorizationFailedError("ledger"))
+
+    with pytest.raises(AccessRefused, match="READ on group ledger"):
+        asyncio.run(watch(Refused(), 90))

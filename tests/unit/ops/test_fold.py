@@ -231,6 +231,12 @@ def test_a_line_that_is_no_chunk_is_refused(line: bytes) -> None:
     assert [letter.reason for letter in folded([line])[1]] == ["invalid"]
 
 
+@pytest.mark.parametrize("line", [b'{"request_id":"\xff"}', b'{"_kafka":{"topic":"\xff"}}'])
+def test_a_line_that_is_no_text_is_refused(line: bytes) -> None:
+    """Also where the bytes are in the very fields that are read first."""
+    assert [letter.reason for letter in folded([line])[1]] == ["not_json"]
+
+
 def test_another_stream_type_is_refused_with_its_line() -> None:
     """Reasons are those of the worker."""
     (letter,) = folded([chat(0, "a"), speech(1, b"a")])[1]

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
+from pipeline.errors import AccessRefused, KafkaUnreachable, UsageError
 from pipeline.ops import produce as module
 from pipeline.ops.produce import Line, parse, produce
 from pipeline.settings import Settings
@@ -82,7 +82,7 @@ def test_a_kafka_that_is_not_there_is_said_within_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("refusal", "kind", "words"),
     [
-        (TopicAuthorizationFailedError(), BrokerFault, "refused line 1: TopicAuthorizationFailedError"),
+        (TopicAuthorizationFailedError(), AccessRefused, r"WRITE on topic .*: line 1 and what follows was not sent"),
         (NotLeaderForPartitionError(), KafkaUnreachable, "stopped answering at line 1"),
         (KafkaTimeoutError(), KafkaUnreachable, "stopped answering at line 1"),
         (MessageSizeTooLargeError(), UsageError, "line 1 is larger than topic llm.chunks takes"),

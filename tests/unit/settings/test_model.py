@@ -141,7 +141,7 @@ class TestDefaults:
             "metrics_address": "TEXT",
             "sasl_plain_password": "TEXT",
             "clock": "append|create",
-            "sasl_mechanism": "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
+            "sasl_mechanism": "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512|OAUTHBEARER",
         }
 
         assert expected == {name: placeholder(name) for name in expected}

@@ -83,6 +83,7 @@ def test_buckets_hand_their_time_to_their_rows(tmp_path: Path) -> None:
         ("u.json", "{", "can't be read as json"),
         ("u.jsonl", "5\n", "a row is no object"),
         ("u.csv", "a,b\n1,2\n", "none of the expected columns"),
+        ("u.csv", "a,b\n1,2,3\n", "none of the expected columns"),
         ("u.csv", "request_id,cost\nr-1,much\n", "row 1 has a number or time that can't be read"),
         ("u.csv", "request_id,prompt_tokens\nr-1,-5\n", "row 1 has a number"),
     ],
