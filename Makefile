@@ -79,7 +79,9 @@ sbom: install ## Print the packages that users get as a CycloneDX bill of materi
 	$(BIN)/python -m cyclonedx_py requirements "$$wanted" --pyproject pyproject.toml --output-reproducible
 
 audit: install ## Look the locked packages up among known vulnerabilities (asks a database over the network)
-	@$(BIN)/python -m pip_audit --requirement $(LOCK) --no-deps --disable-pip
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(PYTHON) -m venv "$$fresh" && \
+	"$$fresh/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' && \
+	"$$fresh/bin/python" -m pip_audit --requirement $(LOCK) --no-deps --disable-pip
 
 lock: ## Resolve the versions anew from pyproject.toml into the lock
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
