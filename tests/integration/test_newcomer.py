@@ -35,6 +35,9 @@ README: Final = Path(__file__).parents[2] / "README.md"
 ELSEWHERE: Final = {
     "make demo": "tests/integration/test_demo.py",
     "make test": "this is a part of it",
+    "docker compose": "needs a Docker engine; tests/unit/docker holds the file to its schema and to our commands",
+    "pip install": "tests/integration/test_wheel.py",
+    "pipx": "tests/integration/test_wheel.py, with pip",
     "streamledger broker": "the Kafka of the tests is one",
     "streamledger demo": "tests/integration/test_demo.py, test_invoice.py",
     "streamledger usage --db demo.duckdb": "tests/integration/test_invoice.py",
@@ -50,7 +53,7 @@ INSTEAD: Final = {
 }
 """What is shortened: as it stands there it takes minutes, or a process for each processor."""
 
-GOES_ON: Final = re.compile(r"streamledger (worker|web|top)\b|--follow|sink \w+(?!.*--once)")
+GOES_ON: Final = re.compile(r"streamledger (worker|web)\b|--follow|sink \w+(?!.*--once)")
 """What runs until it is ended."""
 
 FINDS: Final = {
@@ -94,10 +97,10 @@ class World:
         self._names = {
             r"postgresql://\S+": postgres,
             r"http://localhost:(8888|4318)": receiver.url,
-            r"localhost:9464": "localhost:0",
+            r"(localhost)?:946[45]": "localhost:0",
             **INSTEAD,
         }
-        self._environment = dict(_environment(ledger.settings))
+        self._environment = {**dict(_environment(ledger.settings)), f"{ENV_PREFIX}WEB_ADDRESS": "localhost:0"}
         topics = [each for each in definitions(ledger.settings) if each.role == "records"]
         asyncio.run(create(client(ledger.settings), [each.model_copy(update={"name": OWN_TOPIC}) for each in topics]))
         for name, text in FILES.items():
@@ -180,7 +183,7 @@ def test_every_command_of_the_readme_runs_as_it_stands_there(
                 world.mend()
                 continue
             eventually(partial(_lives, running, command, world), 60.0, what=str(command))
-            if command.text.startswith("streamledger worker"):
+            if command.text.startswith("streamledger worker") and not workers:
                 workers.append((command, running))
             else:
                 wrong += _ended(command, running)
