@@ -6,14 +6,13 @@ Owns what of the settings opens a port, and refuses one that is open to everybod
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, loopback
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -90,14 +89,6 @@ def address(text: str) -> tuple[str, int]:
         raise UsageError(f"metrics_address {text} has no port that exists", hint="ports end at 65535")
     host = host.removeprefix("[").removesuffix("]")
     return (LOOPBACK if host in ("", "localhost") else host), int(port)
-
-
-def loopback(host: str) -> bool:
-    """Whether only programs on this machine reach an address; a name may mean any."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

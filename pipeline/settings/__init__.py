@@ -1,12 +1,13 @@
 """Settings: frozen values read once at the edge of the program (CONTRACT §6).
 
 Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
-clients, `right`, `denied`, `kept_off` and `unreached` for what Kafka says against them. May import `pipeline.errors`
-and, lazily, `pipeline.core.policy`; every other room may import it.
+clients, `right`, `denied`, `kept_off` and `unreached` for what Kafka says against them, `loopback` for addresses. May
+import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
 """
 
 from __future__ import annotations
 
+from pipeline.settings.address import loopback
 from pipeline.settings.client import MESSAGE_BYTES, client, producer
 from pipeline.settings.describe import default, placeholder, secret, show, what, why
 from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
@@ -29,6 +30,7 @@ __all__ = [
     "denied",
     "kept_off",
     "load",
+    "loopback",
     "placeholder",
     "producer",
     "right",

@@ -1,4 +1,4 @@
-"""Where the page is served: host and port out of a setting, and whether only this machine gets there.
+"""Where the page is served: host and port out of a setting, a socket there, and what to type into a browser.
 
 Imports errors.
 """
@@ -6,7 +6,6 @@ Imports errors.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from typing import Final
 
@@ -25,14 +24,6 @@ def parted(address: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > 65_535:
         raise UsageError(f"web_address {address} has no port", hint="write host:port, for example 127.0.0.1:8420")
     return host.strip("[]"), int(port)
-
-
-def loopback(host: str) -> bool:
-    """Whether only this machine gets to a host: a name other than localhost may lead anywhere."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def host_of(header: str) -> str:

@@ -18,9 +18,9 @@ from typing import Final, Protocol
 import uvicorn
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, loopback
 from pipeline.web.access import Access
-from pipeline.web.address import bound, loopback, parted, url
+from pipeline.web.address import bound, parted, url
 from pipeline.web.site import Source, application
 
 CONNECTIONS: Final = 256

@@ -13,8 +13,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.settings import loopback
 from pipeline.web.access import Access, Grant, TooManyFailures
-from pipeline.web.address import host_of, loopback
+from pipeline.web.address import host_of
 
 COOKIE: Final = "streamledger_session"
 

@@ -69,7 +69,7 @@ NEEDING: Final = {
     "export cloudevents record.jsonl": "export",
     "export otlp record.jsonl": "export",
     "fold --set estimate_usage=tokenizer": "estimate",
-    **({"web": "web"} if "web" in COMMANDS else {}),
+    "web": "web",
 }
 """Commands, and the extra without which they can't do what they were asked."""
 

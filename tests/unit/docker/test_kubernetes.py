@@ -22,8 +22,6 @@ CORE: Final = ("network", "settings", "sink", "topics", "web", "worker")
 OPTIONAL: Final = ("autoscaling", "monitoring")
 VERSIONS: Final = ("1.29", kubernetes_validate.latest_version())
 """The oldest that these manifests promise to run on, and the newest whose schemas there are."""
-COMING: Final = {"metrics_token", "web_address", "web_token"} - set(NAMES)
-"""Settings that come with the metrics port and the live page."""
 
 CUSTOM: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "ScaledObject": {
@@ -112,13 +110,13 @@ def test_the_image_is_that_of_this_version() -> None:
 @pytest.mark.parametrize("name", PODS)
 def test_each_variable_is_a_setting(name: str) -> None:
     """And the values make settings that agree with each other."""
-    settings = set(NAMES) | COMING
+    settings = set(NAMES)
     for variable in environment(PODS[name]):
         if not variable.startswith(ENV_PREFIX):
             continue
         word = variable.removeprefix(ENV_PREFIX).lower()
         by_file = word.removesuffix("_file")
-        assert word in settings or variable in RESERVED or by_file in COMING or secret(by_file), variable
+        assert word in settings or variable in RESERVED or secret(by_file), variable
 
     plain = {
         word: value
@@ -134,7 +132,7 @@ def test_each_pod_runs_a_command_with_the_least_rights(name: str) -> None:
     pod = PODS[name]
     own = container(pod)["securityContext"]
 
-    assert container(pod)["args"][0] in {*COMMANDS, "web"}
+    assert container(pod)["args"][0] in COMMANDS
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 10001
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.exposition.guard import address, guard_of, loopback
-from pipeline.settings import Settings
+from pipeline.exposition.guard import address, guard_of
+from pipeline.settings import Settings, loopback
 from tests.unit.exposition.certificates import made
 
 

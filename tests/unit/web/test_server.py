@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.errors import KafkaUnreachable, UsageError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, loopback
 from pipeline.web import serve
-from pipeline.web.address import bound, host_of, loopback, parted, url
+from pipeline.web.address import bound, host_of, parted, url
 from pipeline.web.server import check
 from tests.unit.web.snapshots import Shown, snapshot, strip
 
