@@ -138,9 +138,11 @@ def _plain(name: str, value: object, path: Path) -> str:
         raise unknown(name, f"in {path}")
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ",".join(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    flag = Settings.model_fields[name].annotation is bool
+    if isinstance(value, bool) if flag else isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    raise UsageError(f"{name} in {path} must be a text or a number", hint="settings are plain `name = value` lines")
+    wanted = "true or false" if flag else "a text or a number"
+    raise UsageError(f"{name} in {path} must be {wanted}", hint="settings are plain `name = value` lines")
 
 
 def _from_environment() -> dict[str, object]:

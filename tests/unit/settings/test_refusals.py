@@ -129,11 +129,20 @@ class TestRefusals:
 
     @pytest.mark.parametrize("content", ["[ledger]\nname = 1", "ledger = true", "ledger = [1]"])
     def test_a_value_that_is_no_text_or_number_is_refused(self, tmp_path: Path, content: str) -> None:
-        """Sections and flags have no meaning here."""
+        """Sections have no meaning here, nor have flags where no flag is wanted."""
         path = tmp_path / "ledger.toml"
         path.write_text(content, encoding="utf-8")
 
         assert "must be a text or a number" in refusal(config=path)
+
+    def test_a_flag_in_the_file_is_true_or_false(self, tmp_path: Path) -> None:
+        """As TOML has it; a word that looks like one is refused."""
+        path = tmp_path / "ledger.toml"
+        path.write_text("web_content = true", encoding="utf-8")
+        assert load(config=path).settings.web_content is True
+
+        path.write_text('web_content = "true"', encoding="utf-8")
+        assert "web_content in" in refusal(config=path)
 
     def test_a_number_in_the_file_follows_the_same_grammar(self, tmp_path: Path) -> None:
         """`finish_grace = 2` is as ambiguous in a file as on the command line."""
