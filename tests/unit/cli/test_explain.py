@@ -174,7 +174,8 @@ def test_without_kafka_the_exit_status_is_3(invoke: Invoke) -> None:
 
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
-        "error: no Kafka answers at 127.0.0.1:1 — check bootstrap_servers; `streamledger broker` starts one\n"
+        "error: no Kafka answers at 127.0.0.1:1 — check bootstrap_servers and security_protocol; "
+        "`streamledger broker` starts one\n"
     )
 
 

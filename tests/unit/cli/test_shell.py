@@ -241,7 +241,10 @@ class TestProcess:
 
         assert done.returncode == 3
         assert done.stderr.decode().splitlines() == [
-            "error: no Kafka answers at 127.0.0.1:1 — check bootstrap_servers; `streamledger broker` starts one"
+            (
+                "error: no Kafka answers at 127.0.0.1:1 — check bootstrap_servers and security_protocol; "
+                "`streamledger broker` starts one"
+            )
         ]
 
     def test_success_is_exit_0(self) -> None:
