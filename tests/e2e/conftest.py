@@ -66,6 +66,14 @@ class Visit:
         width: int = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return width
 
+    async def spilling(self) -> list[str]:
+        """Texts that stick out of the box or tile they belong to."""
+        found: list[str] = await self.page.evaluate(
+            "[...document.querySelectorAll('.box, .tile')]"
+            ".filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText)"
+        )
+        return found
+
 
 class Site:
     """The live page of a ledger, and a browser for it."""

@@ -238,7 +238,7 @@ def test_landmarks_and_names_are_there_for_screen_readers(site: Site) -> None:
 
 @pytest.mark.parametrize("width", [1_280, 390])
 def test_every_page_fits_its_window(site: Site, screenshots: Path | None, width: int) -> None:
-    """At a desk and in a hand nothing scrolls sideways; pictures, light and dark, are left for who asks for them."""
+    """At a desk and in a hand nothing scrolls sideways or spills; pictures, light and dark, are left if asked for."""
 
     async def work(visit: Visit) -> None:
         paths = {
@@ -253,6 +253,7 @@ def test_every_page_fits_its_window(site: Site, screenshots: Path | None, width:
             if name == "request":
                 await expect(visit.page.get_by_text("Proved.")).to_be_visible()
             assert await visit.sideways() <= 0, name
+            assert await visit.spilling() == [], name
             if screenshots is None:
                 continue
             for scheme in SCHEMES:
