@@ -1,6 +1,8 @@
 """The Kafka and the PostgreSQL of a test run: started when the first test asks for one, gone when the run ends."""
 
+import logging
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kafka(streamledger_kafka: str) -> str:
     """Bootstrap servers of a real Kafka, as users' tests get them."""
     return streamledger_kafka
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that runs in this process sets logging up for itself; the next test finds it as the first one did."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
