@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from statistics import median_low
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
@@ -28,6 +28,7 @@ from pipeline.ops.live import Live, Snapshot, live
 from pipeline.settings import Settings, client
 from pipeline.testing import Ledger, chat, completion, interleave, speech
 from pipeline.testing.ledger import ledger_settings
+from pipeline.testing.stream import Stream
 from pipeline.testing.topic import append, messages
 from pipeline.topics.admin import create, definitions
 from tests.kafka import forget
@@ -49,15 +50,14 @@ def said(settings: Settings, *flags: str) -> str:
     return result.stdout
 
 
-@pytest.mark.usefixtures("streamledger_worker")
-@pytest.mark.streamledger(finish_grace="300ms", late_policy="dead_letter")
-def test_its_numbers_are_the_sums_of_the_records(streamledger_ledger: Ledger) -> None:
-    """Open, closed, cut, repeated, with gaps, refused: as JSON, as text and on a screen of 80 columns."""
-    ledger, settings = streamledger_ledger, streamledger_ledger.settings
-    named = {"provider": "openai", "model": "gpt-4o"}
+NAMED: Final = {"provider": "openai", "model": "gpt-4o"}
+
+
+def traffic() -> tuple[list[Stream], dict[str, Any]]:
+    """Streams that end, one way or another, and the chunk of one that was cut."""
     whole = [
         *(
-            chat(f"r-{number}", **named, labels={"team": f"t{number % 2}"})
+            chat(f"r-{number}", **NAMED, labels={"team": f"t{number % 2}"})
             .text("SECRET", "b", "c")
             .usage(10 + number, 5)
             .finish()
@@ -65,16 +65,25 @@ def test_its_numbers_are_the_sums_of_the_records(streamledger_ledger: Ledger) ->
             for number in range(8)
         ),
         speech("r-8", provider="openai", model="tts-1").audio(b"ab", b"cd").usage(7, 42).finish(),
-        completion("r-9", **named).text("a", "b", "c", "d").lost(2).usage(3, 4).finish(),
-        chat("r-10", **named).text("a").error("SECRET"),
+        completion("r-9", **NAMED).text("a", "b", "c", "d").lost(2).usage(3, 4).finish(),
+        chat("r-10", **NAMED).text("a").error("SECRET"),
     ]
-    cut = {**chat("r-cut", **named).text("a", "b").chunks[0], "is_final": True}
+    cut = {**chat("r-cut", **NAMED).text("a", "b").chunks[0], "is_final": True}
+    return whole, cut
+
+
+@pytest.mark.usefixtures("streamledger_worker")
+@pytest.mark.streamledger(finish_grace="300ms", late_policy="dead_letter")
+def test_its_numbers_are_the_sums_of_the_records(streamledger_ledger: Ledger) -> None:
+    """Open, closed, cut, repeated, with gaps, refused: as JSON, as text and on a screen of 80 columns."""
+    ledger, settings = streamledger_ledger, streamledger_ledger.settings
+    whole, cut = traffic()
     ledger.send(*interleave(*whole, seed=3), cut)
     records = ledger.records.wait("r-cut", *(stream.request_id for stream in whole))
     ledger.send({**whole[0].chunks[0], "chunk_index": 700, "attempt": 9})
     ledger.dead_letters(1)
     ledger.send(
-        *(chat(f"open-{number}", **named, labels={"team": "t1"}).text("SECRET", "b").chunks[0] for number in "ab")
+        *(chat(f"open-{number}", **NAMED, labels={"team": "t1"}).text("SECRET", "b").chunks[0] for number in "ab")
     )
 
     told = json.loads(said(settings, "--json", "--by", "label.team", "--requests", "99", "--window", "10m"))
