@@ -78,20 +78,31 @@ class Closed:
     def sweep(self, now: int) -> list[tuple[bytes, Marker]]:
         """A slice of the markers that gather nothing any more and whose segments are still kept."""
         last = hour_of(now - self._revisable) - 1
-        hour = min((h for h in self._hours if self.swept_hour < h <= last), default=None)
-        if hour is None or any(hour_of(marker.closed_at) == hour for marker in self._fresh.values()):
-            return []  # nothing to do, or not all of it is in the store
-        prefix = hour_prefix(hour)
+        hours = sorted(hour for hour in self._hours if self.swept_hour < hour <= last)
+        fresh = {hour_of(marker.closed_at) for marker in self._fresh.values()} if hours else set()
         found: list[tuple[bytes, Marker]] = []
-        for looked, (key, value) in enumerate(self._rows.scan(prefix, max(self._cursor, prefix))):
-            if looked == SWEEP_SLICE:
+        left = SWEEP_SLICE
+        for hour in hours:
+            if hour in fresh:
+                break  # not all of it is in the store
+            left = self._sweep_hour(hour, left, found)
+            if self.swept_hour < hour:
+                break
+        return found
+
+    def _sweep_hour(self, hour: int, left: int, found: list[tuple[bytes, Marker]]) -> int:
+        """Look at no more than `left` markers of an hour; how many may be looked at then."""
+        prefix = hour_prefix(hour)
+        for key, value in self._rows.scan(prefix, max(self._cursor, prefix)):
+            if not left:
                 self._cursor = key
-                return found
+                return 0
+            left -= 1
             marker = unpack_marker(value)
             if marker.segments:
                 found.append((key[5:], marker))
         self._cursor, self.swept_hour = b"", hour
-        return found
+        return left
 
     def drop(self, now: int) -> list[int]:
         """Hours whose markers count no more; the store deletes them as ranges."""

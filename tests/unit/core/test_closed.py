@@ -108,15 +108,38 @@ def test_sweeping_begins_when_a_whole_hour_gathers_nothing_any_more() -> None:
     assert memory.swept(2 * HOUR + 2_000) == []
 
 
-def test_only_kept_segments_are_swept_hour_by_hour() -> None:
-    """An hour at a time, oldest first; a marker without segments needs nothing."""
+def test_only_kept_segments_are_swept() -> None:
+    """Oldest first; a marker without segments needs nothing."""
     memory = Memory()
     memory.put(b"late", marker(HOUR, segments=1))
     memory.put(b"none", marker(0))
     memory.put(b"kept", marker(1, segments=1))
 
-    assert [memory.swept(9 * HOUR) for _ in range(3)] == [[b"kept"], [b"late"], []]
+    assert [memory.swept(9 * HOUR) for _ in range(2)] == [[b"kept", b"late"], []]
     assert memory.closed.swept_hour == 1
+
+
+def test_after_a_silence_every_hour_is_swept_at_once() -> None:
+    """A worker that comes back to hours of chunks does not stay behind them by an hour for each checkpoint."""
+    memory = Memory()
+    for hour in range(48):
+        memory.put(b"%02d" % hour, marker(hour * HOUR, segments=1))
+
+    assert len(memory.swept(90 * HOUR)) == 48
+    assert memory.closed.swept_hour == 47
+
+
+def test_a_slice_ends_between_hours_as_within_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the next one begins; what is left of the slice goes to the hour after."""
+    monkeypatch.setattr(module, "SWEEP_SLICE", 2)
+    memory = Memory()
+    for hour, names in enumerate((b"ab", b"c", b"defg")):
+        for name in names:
+            memory.put(bytes([name]), marker(hour * HOUR, segments=1))
+
+    slices = [memory.swept(90 * HOUR) for _ in range(5)]
+
+    assert slices == [[b"a", b"b"], [b"c", b"d"], [b"e", b"f"], [b"g"], []]
 
 
 def test_a_large_hour_is_swept_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +186,7 @@ def test_several_hours_are_dropped_together() -> None:
     memory = Memory()
     for hour in (2, 0):
         memory.put(b"%d" % hour, marker(hour * HOUR))
-    for _ in range(2):
-        memory.swept(90 * HOUR)
+    memory.swept(90 * HOUR)
 
     assert memory.checkpoint(drop=90 * HOUR) == [0, 2]
     assert memory.closed.dropped_hour == 2
@@ -193,7 +215,7 @@ def test_a_restart_finds_the_hours_again() -> None:
     after.closed.load(swept_hour=0, dropped_hour=-1)
 
     assert [after.closed.find(b"%d" % hour) is None for hour in (0, 3, 400)] == [False, False, False]
-    assert [after.swept(999 * HOUR) for _ in range(3)] == [[b"3"], [b"400"], []]
+    assert [after.swept(999 * HOUR) for _ in range(2)] == [[b"3", b"400"], []]
 
 
 def test_a_restart_leaves_dropped_hours_alone() -> None:
