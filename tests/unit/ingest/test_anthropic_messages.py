@@ -27,6 +27,23 @@ def deltas(payloads: list[Payload]) -> list[Payload]:
     return [payload["choices"][0]["delta"] for payload in payloads if payload["choices"]]
 
 
+@pytest.mark.parametrize("along", [False, True])
+def test_the_model_that_takes_over_is_the_one_that_answers(*, along: bool) -> None:
+    """Claude API, Refusals and fallback: counts at the top are the fallback's, and so is their price."""
+    block = {"type": "fallback", "from": {"model": "claude-x"}, "to": {"model": "claude-y"}}
+    began = [message_start(content=[block] if along else [], usage={"input_tokens": 5, "output_tokens": 1})]
+    chunks = translate(
+        "anthropic-messages",
+        *(began if along else [*began, block_start(block), block_stop()]),
+        block_start({"type": "text", "text": "Hi"}),
+        message_delta("end_turn", output_tokens=12),
+        STOP,
+    )
+
+    assert [chunk["model"] for chunk in chunks][-2:] == ["claude-y", "claude-y"]
+    assert chunks[0]["response"]["model"] == "claude-x"
+
+
 def test_a_message_becomes_a_chat_stream() -> None:
     """Role and first usage, content, finish and whole usage; ping and the stops give nothing (WIRE §5)."""
     chunks = translate(
