@@ -31,6 +31,8 @@ LONGEST_NAME: Final = 200
 REMEMBERED: Final = 4_096
 """Models of which is remembered where their prices stand; names come from chunks, and there is no end to them."""
 
+_BESIDE: Final = (COMPACTION, ADVISORS)
+
 PRICED: Final = "priced"
 """Key of the count of calls that got a price; the other keys are reasons."""
 
@@ -104,7 +106,7 @@ class PriceList:
 
     def _quote(self, call: Call) -> Quote:
         """Each sampling is charged by itself: what a long prompt costs depends on its own length."""
-        quotes = [self._sampled(each) for each in _samplings(call)]
+        quotes = [self._sampled(each) for each in samplings(call)]
         if len(quotes) == 1:
             return quotes[0]
         answer = together([quote.answer for quote in quotes])
@@ -161,10 +163,16 @@ class PriceList:
         return own or self.overlay.find_pattern(name, model), listing
 
 
-def _samplings(call: Call) -> Iterator[Call]:
-    """The call itself, and what its provider sampled beside it: a compaction by the same model, advisors by theirs."""
-    yield call
+def samplings(call: Call) -> Iterator[Call]:
+    """The call by itself, and what its provider sampled beside it: a compaction by the same model, advisors by theirs.
+
+    None of these holds another, and the price of the call is the sum of theirs.
+    """
     usage = call.usage or {}
+    if usage.keys().isdisjoint(_BESIDE):
+        yield call
+        return
+    yield call._replace(usage={name: value for name, value in usage.items() if name not in _BESIDE})
     place = {GEO: usage[GEO]} if GEO in usage else {}
     if COMPACTION in usage:
         yield call._replace(usage=usage[COMPACTION] | place, units=Units())
