@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.valuation import Valuation
 from pipeline.ingest.anthropic_messages import MessageStream
 from pipeline.ingest.leaf import Payload
+from pipeline.pricing.pricer import PriceList
+from tests.ledger import fold
 from tests.unit.ingest.streams import (
     block_delta,
     block_start,
@@ -25,6 +28,27 @@ STOP: Payload = {"type": "message_stop"}
 def deltas(payloads: list[Payload]) -> list[Payload]:
     """The deltas of chunks that have a choice."""
     return [payload["choices"][0]["delta"] for payload in payloads if payload["choices"]]
+
+
+def test_a_compaction_is_billed_and_the_tokens_are_those_of_the_answer() -> None:
+    """Claude API, Compaction: 1.1 × (60,385 × 5 + 522 × 25) for the summary, 1.1 × (612 × 5 + 2,819 × 25) beside it."""
+    told = {"input_tokens": 612, "cache_read_input_tokens": 0, "output_tokens": 2_819}
+    summary = {"type": "compaction", "input_tokens": 60_385, "output_tokens": 522, "cache_read_input_tokens": 0}
+    answer = {"type": "message", **told}
+    begin = {"input_tokens": 60_385, "output_tokens": 5, "service_tier": "standard", "inference_geo": "us"}
+    chunks = translate(
+        "anthropic-messages",
+        message_start(content=[], usage=begin, model="claude-opus-4-6"),
+        block_start({"type": "text", "text": "Hi"}),
+        message_delta("end_turn", **told, iterations=[summary, answer]),
+        STOP,
+    )
+
+    record = fold(*chunks, valuation=Valuation(PriceList()))
+
+    usage = record["token_usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (612, 2_819, 3_431)
+    assert (usage["compaction"]["total_tokens"], record["cost_details"]["total"]) == (60_907, "0.427361")
 
 
 @pytest.mark.parametrize("along", [False, True])
