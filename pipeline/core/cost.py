@@ -96,7 +96,7 @@ def total_cost(worths: Iterable[Price | Unpriced | None]) -> dict[str, Any]:
             have been used.
     """
     known = [worth for worth in worths if worth is not None]
-    whole = known[0] if len(known) == 1 else _together(known)
+    whole = known[0] if len(known) == 1 else together(known)
     if isinstance(whole, Unpriced):
         return {**_NO_COST, "reason": whole.reason}
     return {
@@ -112,7 +112,7 @@ def total_cost(worths: Iterable[Price | Unpriced | None]) -> dict[str, Any]:
     }
 
 
-def _together(known: Sequence[Price | Unpriced]) -> Price | Unpriced:
+def together(known: Sequence[Price | Unpriced]) -> Price | Unpriced:
     """The sum of several; the first that has no price makes it unknown, and so does there being none."""
     missing = next((worth for worth in known if isinstance(worth, Unpriced)), None)
     if missing is not None or not known:

@@ -15,6 +15,7 @@ Imports pipeline.core.output and the standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -53,7 +54,8 @@ _OF_CONVERSE: Final = (
     *_LEAVES_OF_CONVERSE,
     *("totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "cacheDetails"),
 )
-_SUMMED: Final = ("input_tokens", "output_tokens", *_LEAVES_OF_MESSAGES[:2])
+_APART: Final = frozenset({"compaction", "advisor_message"})
+_NOT_COUNTS: Final = ("type", "model", "iterations")
 
 
 class Dialect(Enum):
@@ -89,21 +91,19 @@ def is_messages(raw: Json) -> bool:
     return alone or _has_leaves(raw) or "thinking_tokens" in mapping(raw.get("output_tokens_details"))
 
 
-def with_compaction(raw: Json) -> Json:
-    """A Messages usage whose counts include the server's compaction of the conversation.
+def apart(raw: Json) -> Iterator[tuple[str | None, Json]]:
+    """Samplings that are billed beside the counts at the top: the model of each, null for the answer's own, and usage.
 
-    Anthropic bills the summary as a sampling of its own and leaves it out of the counts at the top; only entries of
-    `iterations` with the type `compaction` are missing there (Claude API, Compaction, "Understanding usage").
+    Anthropic lists all samplings of a request in `iterations`; its counts at the top leave out the server's compaction
+    of the conversation (Claude API, Compaction, "Understanding usage") and an advisor, which has another model's price
+    (Advisor tool).  Messages and fallbacks are in the counts at the top.
     """
     listed = raw.get("iterations")
-    hidden = [each for each in listed if mapping(each).get("type") == "compaction"] if isinstance(listed, list) else []
-    if not hidden:
-        return raw
-    sources = [raw, *hidden]
-    splits = [mapping(each.get("cache_creation")) for each in sources]
-    split = {name: _sum(splits, name) for name, _ in _LIFETIMES}
-    counted = {name: _sum(sources, name) for name in _SUMMED} | {"cache_creation": _known(split) or None}
-    return raw | _known(counted)
+    for each in listed if isinstance(listed, list) else ():
+        kind, model = mapping(each).get("type"), mapping(each).get("model")
+        if isinstance(kind, str) and kind in _APART:
+            named = model if isinstance(model, str) else ""
+            yield None if kind == "compaction" else named, _without(each, _NOT_COUNTS)
 
 
 def lifetimes(raw: Json) -> Json:
@@ -141,20 +141,19 @@ def _known(fields: Json) -> Json:
 
 
 def _messages(raw: Json) -> Json:
-    fields = with_compaction(raw)
-    split, written = lifetimes(fields), fields.get("cache_creation_input_tokens")
+    split, written = lifetimes(raw), raw.get("cache_creation_input_tokens")
     if written is None:  # some gateways send only the split
         written = _sum([split], *split)
     inputs = {
-        "cached_read_tokens": fields.get("cache_read_input_tokens"),
+        "cached_read_tokens": raw.get("cache_read_input_tokens"),
         "cached_write_tokens": written,
         "cached_write_token_details": split or None,
     }
     outputs = {
-        "reasoning_tokens": mapping(fields.get("output_tokens_details")).get("thinking_tokens"),
-        "num_search_queries": mapping(fields.get("server_tool_use")).get("web_search_requests"),
+        "reasoning_tokens": mapping(raw.get("output_tokens_details")).get("thinking_tokens"),
+        "num_search_queries": mapping(raw.get("server_tool_use")).get("web_search_requests"),
     }
-    rest = _without(fields, (*_LEAVES_OF_MESSAGES, "output_tokens_details"))
+    rest = _without(raw, (*_LEAVES_OF_MESSAGES, "output_tokens_details"))
     return rest | {"prompt_tokens_details": inputs, "completion_tokens_details": outputs}
 
 

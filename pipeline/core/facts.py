@@ -18,6 +18,7 @@ from pipeline.core.error import bifrost_error
 from pipeline.core.identity import index_order, order_of
 from pipeline.core.output import Output
 from pipeline.core.streams import FOLDS, reveal
+from pipeline.core.tier import served_tier
 from pipeline.core.usage import is_partial, llm_usage, stated_usage
 from schemas.chunk import Chunk, StreamType
 
@@ -83,7 +84,7 @@ def attempt_of(number: int, chunks: list[Chunk], stream_type: str, *, stripped: 
         token_usage=usage,
         cost=_last(chunks, "cost"),
         cache_debug=_last(extras, "cache_debug"),
-        service_tier=_stated(payloads, stream_type, "service_tier"),
+        service_tier=served_tier(payloads, stream_type),
         provider=provider,
         model=model,
         call=next((extra.request_type for extra in extras if extra.request_type), None),

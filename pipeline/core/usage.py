@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeGuard
 
 from pipeline.core.convention import Origin, reconciled, row_of
-from pipeline.core.dialect import COMPLETION_TABLES, PROMPT_TABLES, translate
+from pipeline.core.dialect import COMPLETION_TABLES, PROMPT_TABLES, apart, translate
 from pipeline.core.output import Json
 from schemas.chunk import StreamType
 from schemas.leaves import MAX_INTEGER
@@ -64,6 +64,16 @@ _PLAIN: Final = frozenset(TOKENS)
 """Keys of a usage that is already as it should be."""
 
 NOBODY: Final = Origin()
+GEO: Final = "inference_geo"
+"""Where the answer had to be computed (Claude API, Data residency), in a usage only if that was asked for."""
+COMPACTION: Final = "compaction"
+"""Usage, inside of a usage, of the summary that a provider made of the conversation so far."""
+ADVISORS: Final = "advisors"
+"""Usages, inside of a usage, of models that the answering one asked, by their names."""
+
+_OURS: Final = frozenset({GEO, COMPACTION, ADVISORS})
+"""Names under which nothing is taken over as it is."""
+_ANYWHERE: Final = ("", "global", "not_available")
 
 
 def stated_usage(stream_type: str, response: Any) -> Any:
@@ -73,6 +83,8 @@ def stated_usage(stream_type: str, response: Any) -> Any:
     usage = response.usage
     if usage is None and getattr(response, "x_groq", None):
         usage = response.x_groq.get("usage")
+    if usage and getattr(response, GEO, None):
+        return {GEO: response.inference_geo, **usage}
     return usage
 
 
@@ -111,7 +123,28 @@ def llm_usage(stream_type: str, raw: Any, origin: Origin = NOBODY) -> tuple[Json
         return None, reader.odd
     if stream_type == StreamType.TRANSCRIPTION and not any(name in usage for name in TOKENS):
         return None, reader.odd
-    return usage or None, reader.odd
+    if usage and (place := _kept_in(raw)) is not None:
+        usage[GEO] = place
+    return (usage | _apart(raw) if "iterations" in raw else usage) or None, reader.odd
+
+
+def _kept_in(raw: Json) -> str | None:
+    """Where the request asked to be computed; nothing where it did not ask."""
+    place = raw.get(GEO)
+    word = place.lower() if isinstance(place, str) else ""
+    return None if word in _ANYWHERE else word
+
+
+def _apart(raw: Json) -> Json:
+    """What was sampled beside the answer, each in the form of a usage: by the answer's model, and by advisors'."""
+    found: Json = {}
+    advisors: Json = {}
+    for model, sampling in apart(raw):
+        counted, _ = llm_usage(StreamType.CHAT, sampling)
+        table, name = (found, COMPACTION) if model is None else (advisors, model)
+        if counted is not None:
+            table[name] = add_usage(table.get(name), counted)
+    return found | ({ADVISORS: _ordered(advisors)} if advisors else {})
 
 
 def _is_plain(raw: Json) -> bool:
@@ -147,7 +180,7 @@ def _combine(first: Json, second: Json, sign: int) -> Json:
         one, other = first.get(name), second.get(name)
         if isinstance(one, dict) or isinstance(other, dict):
             total[name] = _combine(one if isinstance(one, dict) else {}, other if isinstance(other, dict) else {}, sign)
-        elif isinstance(one, bool) or isinstance(other, bool):
+        elif isinstance(one, bool | str) or isinstance(other, bool | str):
             total[name] = other if one is None else one
         else:
             total[name] = _sum((one or 0, sign * (other or 0)))
@@ -177,7 +210,7 @@ class _Reader:
         self.odd = 0
 
     def usage(self, raw: Json) -> Json:
-        rest = dict(raw)
+        rest = {name: value for name, value in raw.items() if name not in _OURS}
         found: Json = {
             "prompt_tokens": self.count(_first(rest, "prompt_tokens", "input_tokens")),
             "completion_tokens": self.count(_first(rest, "completion_tokens", "output_tokens")),

@@ -56,7 +56,7 @@ class MessageStream(Stream):
             case "message_start":
                 return self._begin(mapping(payload.get("message")))
             case "content_block_start":
-                return self._delta(self._blocks.start(_place(payload), mapping(payload.get("content_block"))))
+                return self._open(_place(payload), mapping(payload.get("content_block")))
             case "content_block_delta":
                 return self._delta(self._blocks.change(_place(payload), mapping(payload.get("delta"))))
             case "content_block_stop":
@@ -79,11 +79,17 @@ class MessageStream(Stream):
         role = {"role": text(message.get("role")) or "assistant", **self._items(message)}
         parts = [self._chunk([_choice(role)])]
         for place, block in enumerate(objects(message.get("content"))):
-            parts += self._delta(self._blocks.start(place, block))
+            parts += self._open(place, block)
             parts += self._delta(self._blocks.stop(place))
         if text(message.get("stop_reason")):
             parts.append(self._chunk([_end({}, message)]))
         return parts
+
+    def _open(self, place: int, block: Payload) -> list[Part]:
+        """The beginning of a block; where another model takes over, from there on it is that one which answers."""
+        if block.get("type") == "fallback":
+            self.name_model(mapping(block.get("to")).get("model"))
+        return self._delta(self._blocks.start(place, block))
 
     def _delta(self, delta: Payload | None) -> list[Part]:
         return [Part(response=self._base([_choice(delta)]))] if delta else []

@@ -1,14 +1,14 @@
 """Usage of Anthropic messages → usage inclusive of cache tokens (WIRE §4).
 
 Owns the sum that makes an Anthropic prompt comparable: its input_tokens leave out what was read from and written to the
-prompt cache, and what the server spent on compacting the conversation. The names of the leaves are those of
-pipeline.core.dialect.
+prompt cache. What was sampled beside the answer (a compaction, an advisor) stays in `iterations`, where the fold looks
+for it. The names of the leaves are those of pipeline.core.dialect.
 """
 
 from __future__ import annotations
 
-from pipeline.core.dialect import lifetimes, with_compaction
-from pipeline.ingest.leaf import Payload, count, mapping
+from pipeline.core.dialect import lifetimes
+from pipeline.ingest.leaf import Payload, count, mapping, text
 
 
 class Usage:
@@ -28,13 +28,13 @@ class Usage:
         A prompt of zero tokens is no measure (continuations after a server tool report it): it is left out then, and
         so is a total of zero, which means "unknown" and not "free". Zero output is a measure: a refusal has it.
         """
-        spent = with_compaction(self.reported)
-        split = {name: count(value) or 0 for name, value in lifetimes(spent).items()}
-        read, write = count(spent.get("cache_read_input_tokens")), count(spent.get("cache_creation_input_tokens"))
+        said = self.reported
+        split = {name: count(value) or 0 for name, value in lifetimes(said).items()}
+        read, write = count(said.get("cache_read_input_tokens")), count(said.get("cache_creation_input_tokens"))
         if write is None and split:  # some gateways send only the split by lifetime
             write = sum(split.values())
-        prompt = (count(spent.get("input_tokens")) or 0) + (read or 0) + (write or 0)
-        completion = count(spent.get("output_tokens"))
+        prompt = (count(said.get("input_tokens")) or 0) + (read or 0) + (write or 0)
+        completion = count(said.get("output_tokens"))
         usage = {
             "prompt_tokens": prompt or None,
             "prompt_tokens_details": _known(
@@ -47,7 +47,8 @@ class Usage:
             "completion_tokens": completion,
             "completion_tokens_details": self._completion_details(),
             "total_tokens": (prompt + (completion or 0)) or None,
-            "iterations": self.reported.get("iterations"),
+            "iterations": said.get("iterations"),
+            "inference_geo": text(said.get("inference_geo")) if prompt or completion is not None else None,
         }
         return _known(usage)
 

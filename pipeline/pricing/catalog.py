@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from importlib import metadata, resources
 from typing import Any, Final
 
@@ -34,6 +35,10 @@ _LEAST_SECONDS: Final = dict.fromkeys((("groq", "whisper-large-v3"), ("groq", "w
 """Groq bills at least 10 s of sound; the list has this in its code, not in its data."""
 
 
+_PLACES: Final = {("anthropic", "us"): Decimal("1.1")}
+"""What all tokens cost more in a place, which the list does not have (Claude API, Data residency, "Pricing")."""
+
+
 class Listing:
     """One model as one provider sells it."""
 
@@ -47,8 +52,11 @@ class Listing:
         self._prices = model.prices
         self._compiled: dict[tuple[object, ...], Rates | Unpriced] = {}
 
-    def rates(self, at: datetime, tier: str) -> Rates | Unpriced:
-        """The prices of a tier at a time, or why there are none."""
+    def rates(self, at: datetime, tier: str, place: str | None = None) -> Rates | Unpriced:
+        """The prices of a tier at a time, or why there are none; `place` is where the answer had to be computed."""
+        factor = Decimal(1) if place is None else _PLACES.get((self.provider, place))
+        if factor is None:
+            return Unpriced("unknown_inference_geo")
         context = context_of(self.provider, tier)
         if context is None:
             return Unpriced("unknown_service_tier")
@@ -58,9 +66,10 @@ class Listing:
         variants = tuple(place for place in range(len(self._variants)) if context and self._asked(place, context, at))
         if context and not variants:
             return Unpriced("no_price_for_tier")
-        key = (standard, variants)
+        key = (standard, variants, place)
         if key not in self._compiled:
-            self._compiled[key] = self._compile(standard, variants)
+            compiled = self._compile(standard, variants)
+            self._compiled[key] = compiled if isinstance(compiled, Unpriced) else compiled.times(factor)
         return self._compiled[key]
 
     def _standard(self, at: datetime) -> int | None:

@@ -7,12 +7,13 @@ list is loaded when the first call needs it.  Imports the rest of this room.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pipeline.core.cost import CATALOG, EXACT, NO_USAGE, OVERLAY, PRICE_ERROR, Price, Unpriced
-from pipeline.core.valuation import Call
+from pipeline.core.cost import CATALOG, EXACT, NO_USAGE, OVERLAY, PRICE_ERROR, Price, Unpriced, together
+from pipeline.core.usage import ADVISORS, COMPACTION, GEO
+from pipeline.core.valuation import Call, Units
 from pipeline.pricing.overlay import Entry, Overlay
 from pipeline.pricing.quantity import quantities_of
 from pipeline.pricing.rates import Line, Rates, sums
@@ -29,6 +30,8 @@ LONGEST_NAME: Final = 200
 
 REMEMBERED: Final = 4_096
 """Models of which is remembered where their prices stand; names come from chunks, and there is no end to them."""
+
+_BESIDE: Final = (COMPACTION, ADVISORS)
 
 PRICED: Final = "priced"
 """Key of the count of calls that got a price; the other keys are reasons."""
@@ -102,6 +105,14 @@ class PriceList:
             return Quote(Unpriced(PRICE_ERROR), failure=bug)
 
     def _quote(self, call: Call) -> Quote:
+        """Each sampling is charged by itself: what a long prompt costs depends on its own length."""
+        quotes = [self._sampled(each) for each in samplings(call)]
+        if len(quotes) == 1:
+            return quotes[0]
+        answer = together([quote.answer for quote in quotes])
+        return Quote(answer, [line for quote in quotes for line in quote.lines] if isinstance(answer, Price) else ())
+
+    def _sampled(self, call: Call) -> Quote:
         terms = self.terms(call)
         if isinstance(terms, Unpriced):
             return Quote(terms)
@@ -133,7 +144,7 @@ class PriceList:
             return Terms(rates, OVERLAY, own.price_id, self.overlay.version, self.overlay.hash)
         if isinstance(listing, Unpriced):
             return listing
-        found = listing.rates(call.at, tier)
+        found = listing.rates(call.at, tier, (call.usage or {}).get(GEO))
         if isinstance(found, Unpriced):
             return found
         catalog = self.catalog
@@ -150,3 +161,20 @@ class PriceList:
         if own is None and not isinstance(listing, Unpriced):  # the list knows a model by its dated names too
             own = self.overlay.find(name, listing.model)
         return own or self.overlay.find_pattern(name, model), listing
+
+
+def samplings(call: Call) -> Iterator[Call]:
+    """The call by itself, and what its provider sampled beside it: a compaction by the same model, advisors by theirs.
+
+    None of these holds another, and the price of the call is the sum of theirs.
+    """
+    usage = call.usage or {}
+    if usage.keys().isdisjoint(_BESIDE):
+        yield call
+        return
+    yield call._replace(usage={name: value for name, value in usage.items() if name not in _BESIDE})
+    place = {GEO: usage[GEO]} if GEO in usage else {}
+    if COMPACTION in usage:
+        yield call._replace(usage=usage[COMPACTION] | place, units=Units())
+    for model, asked in usage.get(ADVISORS, {}).items():
+        yield call._replace(model=model, usage=asked | place, units=Units())

@@ -53,6 +53,13 @@ class Rate(NamedTuple):
             found = price
         return found
 
+    def times(self, factor: Decimal) -> Rate:
+        """The price multiplied, where it is one of tokens."""
+        if self.unit.family != TOKENS:
+            return self
+        steps = tuple((above, EXACT.multiply(price, factor)) for above, price in self.steps)
+        return self._replace(base=EXACT.multiply(self.base, factor), steps=steps)
+
 
 class Line(NamedTuple):
     """One line of a bill: so many units at a price, and what that is in USD."""
@@ -78,6 +85,10 @@ class Rates:
         self._families = frozenset(unit.family for unit in units)
         self._flat = TOKENS not in self._families and bool(self._families - {TOOLS})
         self._stepped = any(rate.steps for rate in self.rates)
+
+    def times(self, factor: Decimal) -> Rates:
+        """These prices with those of tokens multiplied."""
+        return self if factor == 1 else Rates(rate.times(factor) for rate in self.rates)
 
     def lines(self, used: Quantities) -> list[Line] | Unpriced:
         """The lines of a bill; what was not used has none.

@@ -88,6 +88,10 @@ class ChatResponse(Model):
     created: Integer | None = None
     model: str | None = None
     service_tier: str | None = None
+    speed: str | None = None
+    """Anthropic's: a fast answer has prices of its own."""
+    inference_geo: str | None = None
+    """Anthropic's: an answer that was kept in a country costs more."""
     system_fingerprint: str | None = None
     choices: list[ChatChoice] | None = None
     usage: JsonObject | None = None

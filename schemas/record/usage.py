@@ -49,8 +49,21 @@ class BifrostCost(Part):
     total_cost: Number | None = None
 
 
+class SampledUsage(Part):
+    """What a provider sampled beside an answer."""
+
+    prompt_tokens: Count | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens: Count | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    total_tokens: Count | None = None
+
+
 class BifrostLLMUsage(Part):
-    """Usage of any stream type, mapped to these names; null where nobody said (never zeros)."""
+    """Usage of any stream type, mapped to these names; null where nobody said (never zeros).
+
+    What was sampled beside the answer is billed too, and is not in the counts at the top, which are the provider's.
+    """
 
     prompt_tokens: Count | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
@@ -58,6 +71,12 @@ class BifrostLLMUsage(Part):
     completion_tokens_details: CompletionTokensDetails | None = None
     total_tokens: Count | None = None
     cost: BifrostCost | None = None
+    inference_geo: str | None = None
+    """Where the answer had to be computed, if that was asked for."""
+    compaction: SampledUsage | None = None
+    """Summaries that the provider made of the conversation so far."""
+    advisors: dict[str, SampledUsage] | None = None
+    """What the answering model asked others, by their names."""
 
 
 class SpeechUsage(Part):

@@ -196,7 +196,8 @@ class Answer:
     def _call(self, delta: ChatDelta) -> bool:
         if self.calls is None:
             self.calls = ToolCalls()
-        found = False
+        found, first = False, True
         for fragment in delta.tool_calls or ():
-            found |= self.calls.add(fragment)
+            found |= self.calls.add(fragment, first=first)
+            first = False
         return found

@@ -65,8 +65,13 @@ class ToolCalls:
         self._by_id: dict[str, _Call] = {}
         self._next = 0
 
-    def add(self, fragment: ToolCallDelta) -> bool:
-        """Add a fragment to the call it belongs to, which it may open; whether it carried anything."""
+    def add(self, fragment: ToolCallDelta, *, first: bool = True) -> bool:
+        """Add a fragment to the call it belongs to, which it may open; whether it carried anything.
+
+        Args:
+            fragment: of a delta.
+            first: of its delta; nobody cuts a call within one, so that a name behind the first is that of another call.
+        """
         id_ = None if fragment.id in _PLACEHOLDERS else fragment.id
         name = fragment.function.name if fragment.function is not None else None
         index = fragment.index
@@ -75,7 +80,7 @@ class ToolCalls:
         elif id_ is not None:
             call = self._by_id.get(id_) or self._unnamed(name)
         else:
-            call = self._open_last(name)
+            call = self._open_last(name) if first or not name else None
         if call is None:
             call = self._open(self._next if index is None else index)
         if id_ is not None:

@@ -38,7 +38,7 @@ _EVENT: Final = (
 _ITEM_KEPT: Final = ("id", "type", "status", "role")
 _RESPONSE_KEPT: Final = (
     *("id", "object", "created_at", "completed_at", "model", "status", "usage", "error"),
-    *("incomplete_details", "service_tier", "stop_reason"),
+    *("incomplete_details", "service_tier", "speed", "stop_reason"),
 )
 
 

@@ -37,6 +37,7 @@ _FIELDS: Final = {
 _CARRIERS: Final = {"message": "content", "reasoning": "summary", "function_call": "arguments"}
 """Where an item has its content; in others any field that is content will do."""
 
+_CALL_ANNOUNCED: Final = ("response.output_item.added", "function_call")
 _OUTPUT_DELTA: Final = "response.shell_call_output_content.delta"
 _OUTPUT_DONE: Final = "response.shell_call_output_content.done"
 
@@ -84,7 +85,9 @@ def _lettered(event: ResponsesEvent) -> ResponsesEvent:
     if field is not None:
         setattr(lettered, field, _LETTER)
     elif event.item is not None:
-        lettered.item = event.item | {_CARRIERS.get(str(event.item.get("type")), "result"): _LETTER}
+        # A call is content when it is announced, by its name: its arguments come later, and are content then.
+        if (type_, event.item.get("type")) != _CALL_ANNOUNCED:
+            lettered.item = event.item | {_CARRIERS.get(str(event.item.get("type")), "result"): _LETTER}
     elif event.part is not None:
         lettered.part = event.part | {"text": _LETTER}
     elif event.response is not None:

@@ -134,6 +134,10 @@ def _asked(record: Json, details: Json) -> _Calculation:
         raise _CantTellError("tools of the provider")
     if len(record["attempts"] or ()) > 1 or "," in price_id:
         raise _CantTellError("several attempts")
+    if "compaction" in usage or "advisors" in usage:
+        raise _CantTellError("samplings beside the answer")
+    if "inference_geo" in usage:
+        raise _CantTellError("the price of a place")
     if (record["cost_details"] or {}).get("reason") == "cache_hit":
         raise _CantTellError("the price of a cache hit")
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")

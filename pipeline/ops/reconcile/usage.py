@@ -188,10 +188,7 @@ def _is_messages(raw: Json) -> bool:
     return "thinking_tokens" in _table(raw, _OUTPUTS[1:2])
 
 
-def _messages(raw: Json) -> Usage | Uncheckable:
-    listed = raw.get("iterations")
-    if isinstance(listed, list) and any(isinstance(each, dict) and each.get("type") == "compaction" for each in listed):
-        return Uncheckable("compaction")
+def _messages(raw: Json) -> Usage:
     split = raw.get("cache_creation")
     written = count(raw.get("cache_creation_input_tokens"))
     if written is None and isinstance(split, dict):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.dialect import Dialect, lifetimes, translate, with_compaction
+from pipeline.core.dialect import Dialect, lifetimes, translate
 from pipeline.core.usage import llm_usage
 from pipeline.testing.chunk import CHAT
 
@@ -72,25 +72,53 @@ def test_messages_keep_what_the_cache_did_by_lifetime() -> None:
     }
 
 
-def test_compaction_is_added_to_the_counts_at_the_top() -> None:
-    """Claude API, Compaction: its example, 180000 + 3500 beside 23000 + 1000; the message itself is not added twice."""
-    compaction = {
-        "type": "compaction",
-        "input_tokens": 180_000,
-        "output_tokens": 3_500,
-        "cache_creation": {"ephemeral_5m_input_tokens": 7},
+SUMMARY: Json = {
+    "type": "compaction",
+    "input_tokens": 180_000,
+    "output_tokens": 3_500,
+    "cache_creation": {"ephemeral_5m_input_tokens": 7},
+}
+ANSWER: Json = {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000}
+ADVICE: Json = {"type": "advisor_message", "model": "wise", "input_tokens": 2_000, "output_tokens": 300}
+
+
+def test_what_was_sampled_beside_an_answer_stands_beside_its_counts() -> None:
+    """Claude API, Compaction (its example) and Advisor tool: counts at the top stay those of the answer (symptom 7)."""
+    told = [SUMMARY, ANSWER, ADVICE, ADVICE, SUMMARY, "odd", {"type": []}, {"type": "advisor_message"}]
+    advice = {"prompt_tokens": 2_000, "completion_tokens": 300, "total_tokens": 2_300}
+
+    found = usage_of({"input_tokens": 23_000, "output_tokens": 1_000, "iterations": [*told, {**ADVICE, "model": 5}]})
+
+    assert found == {
+        "prompt_tokens": 23_000,
+        "completion_tokens": 1_000,
+        "total_tokens": 24_000,
+        "compaction": {
+            "prompt_tokens": 360_014,
+            "prompt_tokens_details": {
+                "cached_write_tokens": 14,
+                "cached_write_token_details": {"cached_write_tokens_5m": 14, "cached_write_tokens_1h": 0},
+            },
+            "completion_tokens": 7_000,
+            "total_tokens": 367_014,
+        },
+        "advisors": {"wise": {name: 2 * count for name, count in advice.items()}, "": advice},
     }
-    raw = {
-        "input_tokens": 23_000,
-        "output_tokens": 1_000,
-        "iterations": [compaction, {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000}, "odd"],
+    assert list(found["advisors"]) == ["", "wise"]
+
+
+@pytest.mark.parametrize("iterations", ["odd", [], [ANSWER], [{"type": "compaction", "iterations": [SUMMARY]}]])
+def test_without_such_samplings_a_usage_is_as_it_was(iterations: object) -> None:
+    """Messages and fallbacks are in the counts at the top; a sampling holds no others."""
+    assert usage_of({"input_tokens": 23_000, "output_tokens": 1_000, "iterations": iterations}) == {
+        "prompt_tokens": 23_000,
+        "completion_tokens": 1_000,
+        "total_tokens": 24_000,
     }
 
-    found = usage_of(raw)
 
-    assert (found["prompt_tokens"], found["completion_tokens"]) == (203_007, 4_500)
-    assert found["prompt_tokens_details"]["cached_write_tokens"] == 7
-    assert with_compaction({**raw, "iterations": "odd"}) == {**raw, "iterations": "odd"}
+def test_half_a_split_of_writes_says_that_the_other_half_is_none() -> None:
+    """And no split says nothing."""
     assert lifetimes({"cache_creation": {}}) == {}
 
 

@@ -316,6 +316,25 @@ def test_sums_go_into_the_details() -> None:
     assert add_usage(first, None) == add_usage(None, first) == first
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [("us", "us"), ("US", "us"), ("global", None), ("not_available", None), ("", None), (5, None)],
+)
+def test_a_place_is_kept_where_one_was_asked_for(stated: object, expected: str | None) -> None:
+    """Claude API, Data residency: its tokens cost more; words say where, sums and differences keep them."""
+    raw = {"input_tokens": 5, "output_tokens": 2, "inference_geo": stated}
+
+    found, odd = usage_of(raw)
+    assert found is not None
+    assert (found.get("inference_geo"), odd) == (expected, 0)
+    total = add_usage(found, found)
+    assert total is not None
+    assert (total["prompt_tokens"], total.get("inference_geo")) == (10, expected)
+    payload = payload_of("chat.completion", {"usage": {"prompt_tokens": 5}, "inference_geo": "us"})
+    assert stated_usage("chat.completion", payload) == {"inference_geo": "us", "prompt_tokens": 5}
+    assert usage_of({"inference_geo": "us", "compaction": {"x": 1}, "advisors": 5}) == (None, 0)
+
+
 def test_differences_count_null_as_zero() -> None:
     """CONTRACT §4: a revision's delta; what only the earlier record had is negative."""
     usage = {"prompt_tokens": 3, "cost": {"total_cost": 0.3}, "flag": False}

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.valuation import Valuation
 from pipeline.ingest.anthropic_messages import MessageStream
 from pipeline.ingest.leaf import Payload
+from pipeline.pricing.pricer import PriceList
+from tests.ledger import fold
 from tests.unit.ingest.streams import (
     block_delta,
     block_start,
@@ -25,6 +28,44 @@ STOP: Payload = {"type": "message_stop"}
 def deltas(payloads: list[Payload]) -> list[Payload]:
     """The deltas of chunks that have a choice."""
     return [payload["choices"][0]["delta"] for payload in payloads if payload["choices"]]
+
+
+def test_a_compaction_is_billed_and_the_tokens_are_those_of_the_answer() -> None:
+    """Claude API, Compaction: 1.1 × (60,385 × 5 + 522 × 25) for the summary, 1.1 × (612 × 5 + 2,819 × 25) beside it."""
+    told = {"input_tokens": 612, "cache_read_input_tokens": 0, "output_tokens": 2_819}
+    summary = {"type": "compaction", "input_tokens": 60_385, "output_tokens": 522, "cache_read_input_tokens": 0}
+    answer = {"type": "message", **told}
+    begin = {"input_tokens": 60_385, "output_tokens": 5, "service_tier": "standard", "inference_geo": "us"}
+    chunks = translate(
+        "anthropic-messages",
+        message_start(content=[], usage=begin, model="claude-opus-4-6"),
+        block_start({"type": "text", "text": "Hi"}),
+        message_delta("end_turn", **told, iterations=[summary, answer]),
+        STOP,
+    )
+
+    record = fold(*chunks, valuation=Valuation(PriceList()))
+
+    usage = record["token_usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (612, 2_819, 3_431)
+    assert (usage["compaction"]["total_tokens"], record["cost_details"]["total"]) == (60_907, "0.427361")
+
+
+@pytest.mark.parametrize("along", [False, True])
+def test_the_model_that_takes_over_is_the_one_that_answers(*, along: bool) -> None:
+    """Claude API, Refusals and fallback: counts at the top are the fallback's, and so is their price."""
+    block = {"type": "fallback", "from": {"model": "claude-x"}, "to": {"model": "claude-y"}}
+    began = [message_start(content=[block] if along else [], usage={"input_tokens": 5, "output_tokens": 1})]
+    chunks = translate(
+        "anthropic-messages",
+        *(began if along else [*began, block_start(block), block_stop()]),
+        block_start({"type": "text", "text": "Hi"}),
+        message_delta("end_turn", output_tokens=12),
+        STOP,
+    )
+
+    assert [chunk["model"] for chunk in chunks][-2:] == ["claude-y", "claude-y"]
+    assert chunks[0]["response"]["model"] == "claude-x"
 
 
 def test_a_message_becomes_a_chat_stream() -> None:

@@ -97,6 +97,25 @@ def test_a_prompt_of_zero_is_unknown_and_an_output_of_zero_is_zero() -> None:
     }
 
 
+def test_what_was_sampled_beside_the_answer_is_no_part_of_its_counts() -> None:
+    """The provider's own counts stay; the fold finds a compaction in the iterations, and where it was computed."""
+    report = {
+        "input_tokens": 181,
+        "output_tokens": 8,
+        "inference_geo": "us",
+        "iterations": [{"type": "compaction", "input_tokens": 100, "output_tokens": 83}],
+    }
+
+    assert inclusive(report) == {
+        "prompt_tokens": 181,
+        "completion_tokens": 8,
+        "total_tokens": 189,
+        "iterations": report["iterations"],
+        "inference_geo": "us",
+    }
+    assert inclusive({"inference_geo": "us"}) is None
+
+
 def test_thinking_searches_and_iterations_have_their_places() -> None:
     """What WIRE §4 has a name for is mapped; iterations are kept for those who bill by them."""
     report = {

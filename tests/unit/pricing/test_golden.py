@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.valuation import Units
-from tests.unit.pricing.calls import bill, call, price_list, tokens
+from tests.unit.pricing.calls import USED, bill, call, price_list, tokens, why
 
 AUDIO, IMAGE, TRANSCRIPTION = "audio.speech", "image.generation", "audio.transcription"
 IN_MARCH = datetime(2026, 3, 2, tzinfo=UTC)
@@ -282,6 +282,44 @@ IN_MARCH = datetime(2026, 3, 2, tzinfo=UTC)
 def test_a_list_price_is_what_the_provider_charges(model: str, asked: dict[str, Any], expected: dict[str, str]) -> None:
     """ECOSYSTEM §3.2; SYMPTOMS 8 to 12."""
     assert bill(price_list().quote(call(model, **asked))) == expected
+
+
+SUMMED = tokens(180_000, 1_000)
+ASIDE = {"compaction": tokens(150_000, 2_000), "advisors": {"claude-opus-4-7": tokens(2_000, 300)}}
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "total"),
+    [
+        # each prompt is below the step at 200,000: 330,000 × 3 + 3,000 × 15; 2,000 × 5 + 300 × 25
+        pytest.param("claude-sonnet-4-5", SUMMED | ASIDE, "1.0525", id="samplings by themselves"),
+        # 1.1 × (180,000 × 5 + 1,000 × 25)
+        pytest.param("claude-opus-4-6", SUMMED | {"inference_geo": "us"}, "1.0175", id="in a place"),
+        # 1.1 × (180,000 × 5 + 1,000 × 25), 1.1 × (150,000 × 5 + 2,000 × 25), 1.1 × (2,000 × 5 + 300 × 25); 10 a search
+        pytest.param(
+            "claude-opus-4-6",
+            SUMMED | ASIDE | {"inference_geo": "us", "completion_tokens_details": {"num_search_queries": 2}},
+            "1.93675",
+            id="all of it in a place, but for searches",
+        ),
+    ],
+)
+def test_what_anthropic_bills_beside_the_answer(model: str, usage: dict[str, Any], total: str) -> None:
+    """Compactions at the model's price, advisors at their own, US-only at 1.1 of the tokens' prices."""
+    assert bill(price_list().quote(call(f"anthropic/{model}", usage)))["total"] == total
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"inference_geo": "mars"}, "unknown_inference_geo"),
+        ({"advisors": {"": USED}}, "no_model"),
+        ({"advisors": {"nobody": USED}}, "unknown_model"),
+    ],
+)
+def test_a_part_without_a_price_leaves_the_whole_without(usage: dict[str, Any], expected: str) -> None:
+    """Nothing is left out of a bill without a word."""
+    assert why("anthropic/claude-opus-4-6", USED | usage) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pipeline.core.cost import CATALOG, EXACT, OVERLAY
 from pipeline.core.valuation import Call
-from pipeline.pricing.pricer import PriceList
+from pipeline.pricing.pricer import PriceList, samplings
 from pipeline.pricing.rates import Line
 from pipeline.pricing.recorded import attempt_in, call_in
 from pipeline.pricing.unit import CHARACTERS, DURATIONS, IMAGES, REQUESTS, TOKENS, UNITS
@@ -87,7 +87,7 @@ class Tariff:
             calls = _calls(entry)
         except (AttributeError, KeyError, TypeError):  # a field that prices need is of another type, or a stream
             return
-        for call in calls:
+        for call in (each for asked in calls for each in samplings(asked)):
             quote = self._agreed.quote(call)
             listed = {(line.unit, line.quantity): line for line in self._listed.quote(call).lines}
             for line in quote.lines:

@@ -69,6 +69,16 @@ def test_without_index_and_id_another_name_opens_a_call() -> None:
     ]
 
 
+def test_two_calls_of_one_function_in_one_delta_are_two() -> None:
+    """SYMPTOMS 35: calls that come whole, with neither index nor id, are not fused to `{..}{..}`."""
+    whole = fragment(None, None, "f", "{1}"), fragment(None, None, "f", "{2}"), fragment(None, None, None, "!")
+    gathered = ToolCalls()
+
+    assert [gathered.add(one, first=place == 0) for place, one in enumerate(whole)] == [True, True, True]
+    assert [call["function"]["arguments"] for call in gathered.render()] == ["{1}", "{2}!"]
+    assert calls(*whole) == [(0, None, "f", "{1}{2}!")]  # each in a delta of its own: some repeat the name
+
+
 def test_an_id_that_comes_later_belongs_to_the_call_without_one() -> None:
     """S-TOOL-3: a call may be opened by its name and get its id with the next fragment, but it has one name only."""
     assert calls(fragment(name="f"), fragment(id_="a", arguments="1"), fragment(id_="a", arguments="2")) == [

@@ -62,6 +62,14 @@ STREAMS: dict[str, tuple[str, list[Json | None]]] = {
             event("output_item.done", output_index=0, item={**CALL, "arguments": "{}"}),
         ],
     ),
+    "a call whose arguments come at once": (  # recorded: LM Studio
+        "responses",
+        [
+            event("output_item.added", output_index=0, item=CALL),
+            event("function_call_arguments.done", output_index=0, item_id="f", arguments="{}"),
+            event("output_item.done", output_index=0, item={**CALL, "arguments": "{}"}),
+        ],
+    ),
     "reasoning": (
         "responses",
         [
@@ -135,6 +143,7 @@ def test_the_moments_are_those_of_the_whole_stream(name: str) -> None:
         ("only the item", 5),
         ("only the terminal event", 5),
         ("a call", 3),
+        ("a call whose arguments come at once", 3),
         ("reasoning", 3),
         ("chat", 2),
         ("speech", 0),

@@ -100,8 +100,10 @@ def test_what_cannot_be_computed_here_says_why(overlay: Path) -> None:
     sound = record(COUNTS, "openai", "gpt-4o")
     sound["token_usage"]["prompt_tokens_details"] = {"audio_tokens": 5}
     mine = record(COUNTS, "harbour", "own", overlay)
+    asked = [record(COUNTS, "openai", "gpt-4o") for _ in range(2)]
+    asked[0]["token_usage"]["compaction"], asked[1]["token_usage"]["inference_geo"] = COUNTS, "us"
 
-    told = [Prices().check(each) for each in (other, tier, tools, sound, mine)]
+    told = [Prices().check(each) for each in (other, tier, tools, sound, mine, *asked)]
 
     assert {check.result for check in told} == {UNCHECKED}
     assert [check.told for check in told] == [
@@ -110,6 +112,8 @@ def test_what_cannot_be_computed_here_says_why(overlay: Path) -> None:
         "tools of the provider",
         "not tokens of text alone",
         "no overlay given",
+        "samplings beside the answer",
+        "the price of a place",
     ]
 
 

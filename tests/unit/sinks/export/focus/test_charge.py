@@ -103,6 +103,19 @@ def test_each_attempt_has_the_charges_of_its_own_model() -> None:
     ]
 
 
+def test_what_was_sampled_beside_the_answer_is_charged_to_the_model_that_was_asked() -> None:
+    """An advisor has another model's price, a compaction that of the answer."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    beside = {"compaction": usage, "advisors": {"claude-opus-4-7": usage}}
+
+    found = charges(priced(provider="anthropic", model="claude-sonnet-4-5", token_usage=usage | beside))
+
+    models = [*["claude-sonnet-4-5"] * 4, *["claude-opus-4-7"] * 2]
+    assert [charge.model for charge in found] == models
+    assert [charge.meter for charge in found] == ["Input Tokens", "Output Tokens"] * 3
+    assert [charge.list_price for charge in found] == [charge.price for charge in found]
+
+
 def test_an_overlay_is_agreed_and_the_list_stays_what_it_says(tmp_path: Path) -> None:
     """List cost is by the list's own price for the same quantity: what was saved can be seen."""
     path = tmp_path / "prices.toml"
