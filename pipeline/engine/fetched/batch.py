@@ -21,6 +21,7 @@ APPEND_TIME: Final = 0x08
 
 ATTRIBUTES_AT: Final = 22
 """Of their low byte."""
+_LENGTH: Final = struct.Struct(">i")
 _LENGTH_AT: Final = 8
 _OVERHEAD: Final = 12
 """Bytes before those that the length counts."""
@@ -43,7 +44,7 @@ class Splitter(MemoryRecords):  # type: ignore[misc]  # aiokafka ships no types
         """The bytes of a batch, counted from 0; never of one before that of the last call."""
         content, begin = self._content, self._begin
         while True:
-            end = begin + _OVERHEAD + int.from_bytes(content[begin + _LENGTH_AT : begin + _OVERHEAD], "big")
+            end = begin + _OVERHEAD + _LENGTH.unpack_from(content, begin + _LENGTH_AT)[0]
             if self._number == number:
                 self._begin = begin
                 return memoryview(content)[begin:end]

@@ -66,7 +66,7 @@ def _getall(result: FetchResult, max_records: int | None = None) -> list[Any]:
 
     Replaces FetchResult.getall.
     """
-    if not result.check_assignment(result._topic_partition) or not result.has_more():
+    if not result.has_more() or not result.check_assignment(result._topic_partition):
         return []
     records = result._partition_records
     try:

@@ -91,33 +91,43 @@ class Fetched:
                 raise CorruptRecordException(f"Invalid CRC - {fetched._tp}")
             if type(batch) is not DefaultRecordBatch:
                 raise UnsupportedForMessageFormatError(f"a message format older than Kafka 0.11 - {fetched._tp}")
-            if not (committed and self._aborted(batch)) and not batch.is_control_batch:
-                self._begin, self._end = self.next_fetch_offset, batch.next_offset
-                self._parse(batch)
+            aborted = batch.is_transactional and committed and self._aborted(batch)
+            if not aborted and not batch.is_control_batch:
+                self._begin, self._end, self._salvaged = self.next_fetch_offset, batch.next_offset, False
+                if batch.compression_type or not self._small:
+                    batch = self._prepared(batch)
+                if batch is None:
+                    self._salvage()
+                else:  # a batch itself allows but one iter(), and is taken in several turns
+                    self._records = islice(batch, None)
                 return True
-            self.next_fetch_offset = batch.next_offset  # also past control batches
+            self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)  # also past control batches
         return False
 
-    def _parse(self, batch: Any) -> None:
-        """Give a batch to aiokafka's parser, if it may have it."""
-        codec, self._salvaged = batch.compression_type, False
-        if codec:
-            if codec >= len(unpack.NAMES):
-                raise UnsupportedCodecError(f"unknown compression codec {codec} - {self._fetched._tp}")
-            room, raw = _scratch.room, self._fetched._records.raw(self._number)
-            size = unpack.whole(codec, raw[HEADER.size :], _scratch.body)
-            if size is None:
-                self._salvage()
-                return
-            room[: HEADER.size] = raw[: HEADER.size]
-            room[ATTRIBUTES_AT] &= ~CODECS  # what is handed to the parser is not compressed any more
-            batch, self._weight = DefaultRecordBatch(bytes(room[: HEADER.size + size])), size
-        elif not self._small:
-            self._weight = len(self._fetched._records.raw(self._number))
-            if self._weight > ORDINARY_BYTES:
-                self._salvage()
-                return
-        self._records = islice(batch, None)  # a batch itself allows but one iter(), and is taken in several turns
+    def _aborted(self, batch: Any) -> bool:
+        """Whether a batch of a transaction, which may be its end, belongs to one that was aborted."""
+        fetched, producer = self._fetched, batch.producer_id
+        fetched._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch and fetched._contains_abort_marker(batch):
+            fetched._aborted_producers.discard(producer)
+        return producer in fetched._aborted_producers
+
+    def _prepared(self, batch: Any) -> Any:
+        """A batch as aiokafka's parser may have it, not compressed; None if it must not."""
+        codec, raw = batch.compression_type, self._fetched._records.raw(self._number)
+        if not codec:
+            self._weight = len(raw)
+            return batch if self._weight <= ORDINARY_BYTES else None
+        if codec >= len(unpack.NAMES):
+            raise UnsupportedCodecError(f"unknown compression codec {codec} - {self._fetched._tp}")
+        room = _scratch.room
+        size = unpack.whole(codec, raw[HEADER.size :], _scratch.body)
+        if size is None:
+            return None
+        room[: HEADER.size] = raw[: HEADER.size]
+        room[ATTRIBUTES_AT] &= ~CODECS
+        self._weight = size
+        return DefaultRecordBatch(bytes(room[: HEADER.size + size]))
 
     def _salvage(self) -> None:
         """Read the open batch by ourselves, from where it was left."""
@@ -125,17 +135,6 @@ class Fetched:
             raise AssertionError  # nothing in a batch makes it raise
         self._begin, self._weight, self._salvaged = self.next_fetch_offset, 0, True
         self._records = salvage.records(self._fetched._records.raw(self._number))
-
-    def _aborted(self, batch: Any) -> bool:
-        """Whether a batch belongs to an aborted transaction."""
-        fetched = self._fetched
-        producer = batch.producer_id
-        if producer is None:
-            return False
-        fetched._consume_aborted_up_to(batch.base_offset)
-        if batch.is_control_batch and fetched._contains_abort_marker(batch):
-            fetched._aborted_producers.discard(producer)
-        return bool(batch.is_transactional and producer in fetched._aborted_producers)
 
     # ---- records -----------------------------------------------------------------------------------------------
 
@@ -162,7 +161,7 @@ class Fetched:
                 if len(taken) >= limit:
                     break
             else:
-                self._records, position = None, self._end  # also past what compaction took
+                self._records, position = None, max(position, self._end)  # also past what compaction took
         finally:
             self.next_fetch_offset = position
         return weight
