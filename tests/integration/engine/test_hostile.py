@@ -82,7 +82,7 @@ def batches() -> Iterator[tuple[list[Entry], bytes]]:
     yield made([(record(place, b"junk", junk), letter) for place in range(CUT)], "zstd")
     yield made([chunk(name, 0, place) for place, name in enumerate(STREAMS)])
     odd, told = (b"\xff\xfe", b"v"), ("\\xff\\xfe", b"v")
-    wrong = Refused("not_json", "character 0", key=b"odd", headers=(told,), value=b"{")
+    wrong = Refused("not_json", "character 1", key=b"odd", headers=(told,), value=b"{")
     yield made([chunk("odd", 1, 0, (odd,)), (record(1, b"odd", b"{", [odd]), wrong)], "lz4")
     spoiled = record(1, b"misread", STREAMS["misread"].chunk(1), attributes=0x80)
     long = chunk("plain", 1, 2)[0].replace(varint(2), varint(2, width=5), 1)
