@@ -30,7 +30,7 @@ LOOK_SECONDS: Final = 0.05
 class Reader:
     """Everything in one topic, as it comes."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
+    def __init__(self, consumer: Any, topic: str) -> None:
         """Made by `reading`."""
         self._consumer = consumer
         self._topic = topic
