@@ -134,7 +134,7 @@ class Fetched:
         if self._salvaged:
             raise AssertionError  # nothing in a batch makes it raise
         self._begin, self._weight, self._salvaged = self.next_fetch_offset, 0, True
-        self._records = salvage.records(self._fetched._records.raw(self._number))
+        self._records = salvage.records(self._fetched._records.raw(self._number), self._begin)
 
     # ---- records -----------------------------------------------------------------------------------------------
 

@@ -21,6 +21,9 @@ RECORD_BYTES: Final = (16 << 20) + (32 << 10)
 """Largest record that is read: between what the chunk topic and the dead letter topic take in one message. No producer
 can send a larger one uncompressed, and the dead letter of a smaller one fits its topic however badly it is packed."""
 
+BATCH_BYTES: Final = 1 << 30
+"""Most unpacked bytes of a batch that are read: some seconds, in which a consumer must not miss its heartbeat."""
+
 HEADERS: Final = 1_000
 """Most headers of a record: two bytes may say one, and Python needs a hundred for it."""
 
@@ -50,17 +53,33 @@ class Stream:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         """Nothing is unpacked yet."""
-        self._pieces, self._have, self._at = pieces, b"", 0
+        self._pieces, self._have = pieces, b""
+        self._before = self._at = 0
+
+    @property
+    def position(self) -> int:
+        """How many bytes have been passed."""
+        return self._before + self._at
 
     def peek(self, size: int) -> bytes:
         """The next bytes, fewer at the end; they stay."""
-        if (missing := size - len(self._have) + self._at) > 0:
-            parts = [self._have[self._at :]]
+        have, at = self._have, self._at  # `at` may be behind what is here
+        if (missing := size - len(have) + at) > 0:
+            parts, dropped = [have[at:]], min(at, len(have))
             while missing > 0 and (piece := next(self._pieces, b"")):
                 parts.append(piece)
                 missing -= len(piece)
-            self._have, self._at = b"".join(parts), 0
+            self._before, self._at = self._before + dropped, at - dropped
+            self._have = b"".join(parts)
         return self._have[self._at : self._at + size]
+
+    def skip(self, records: int) -> int:
+        """Go on behind records, as far as they are short and here; how many it were."""
+        have, at, end, left = self._have, self._at, len(self._have), records
+        while left and at < end and not (length := have[at]) & 0x81:
+            at, left = at + 1 + (length >> 1), left - 1
+        self._at = at
+        return records - left
 
     def take(self, size: int) -> bytes:
         """So many bytes.
@@ -74,21 +93,23 @@ class Stream:
             raise Damaged
         return taken
 
-    def length(self) -> int:
-        """The length that stands before a record.
+    def length(self) -> tuple[int, int]:
+        """The length that stands before a record, and of how many bytes it is; they stay.
 
         Raises:
             Damaged: there is none, or it is no length.
         """
         length, width = _number(self.peek(INT_BYTES), 0)
-        self._at += width
         if length < 0:
             raise Damaged
-        return length
+        return length, width
 
 
-def records(raw: memoryview) -> Iterator[Record]:
-    """All records of a batch, by offset; those that can't be read are withheld. Raises for nothing that is in it."""
+def records(raw: memoryview, begin: int = 0) -> Iterator[Record]:
+    """The records of a batch from an offset on, in order; those that can't be read are withheld.
+
+    Those before the offset may come, too. Raises for nothing that is in the batch.
+    """
     first, *_, attributes, delta, since, until, _, _, _, count = HEADER.unpack_from(raw)
     codec, kind = attributes & CODECS, int(bool(attributes & APPEND_TIME))
     expected, end = first, first + delta + 1
@@ -98,23 +119,46 @@ def records(raw: memoryview) -> Iterator[Record]:
         contextlib.closing(unpack.pieces(codec, raw[HEADER.size :], RECORD_BYTES)) as pieces,
     ):
         stream = Stream(pieces)
-        for _ in range(count):
-            length = stream.length()
+        if count == delta + 1:  # none of them was compacted away
+            expected += _passed(stream, min(begin - first, count))
+        for _ in range(expected - first, count):
+            length, width = stream.length()
+            if stream.position > BATCH_BYTES:
+                why = Withheld("oversize", f"behind {BATCH_BYTES:,} bytes in its batch, left out")
+                break
             if length > RECORD_BYTES:
                 size = f"a record of {length:,} bytes"
-                key, why = _key(stream.peek(KEY_BYTES)), Withheld("oversize", f"behind {size} in its batch, left out")
+                key, why = (
+                    _key(stream.peek(KEY_BYTES)[width:]),
+                    Withheld("oversize", f"behind {size} in its batch, left out"),
+                )
                 yield Record(expected, until, kind, key, Withheld("oversize", f"{size}, left out"), [])
                 expected += 1
                 break
-            ahead, later, key, value, headers = _parse(stream.take(length))
+            ahead, later, key, value, headers = _parse(stream.take(width + length)[width:])
             if not expected <= first + ahead < end:
                 raise Damaged
             expected = first + ahead + 1
             yield Record(first + ahead, until if kind else since + later, kind, key, value, headers)
         else:
             return
-    for offset in range(expected, end):
+    for offset in range(max(expected, begin), end):
         yield Record(offset, until, kind, None, why, [])
+
+
+def _passed(stream: Stream, count: int) -> int:
+    """Go on behind the first records of a batch, which were handed out before, up to its bounds; how many it were."""
+    passed = 0
+    while passed < count and stream.position <= BATCH_BYTES:
+        length, width = stream.length()
+        if length > RECORD_BYTES:
+            break
+        done = stream.skip(count - passed)
+        if not done:
+            stream.take(width + length)
+            done = 1
+        passed += done
+    return passed
 
 
 def _parse(data: bytes) -> tuple[int, int, bytes | None, bytes | None, Headers]:

@@ -5,8 +5,6 @@ The codecs are those that aiokafka uses: the standard library's gzip, and cramja
 
 from __future__ import annotations
 
-import gzip
-import io
 import mmap
 import os
 import threading
@@ -21,10 +19,12 @@ NAMES: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 """Of Kafka's codecs, by their number in a batch's attributes."""
 
 PIECE: Final = 1 << 16
+PARTS: Final = 100_000
+"""Most blocks or frames that are looked at one by one: of ordinary ones, 3 GiB; empty ones would only take time."""
 WINDOW_BYTES: Final = 8 << 20
 """How far zstd may look back when it is unpacked in pieces: what RFC 8878 §3.1.1.1.2 asks every decoder to support."""
 
-_FAILURES: Final = (cramjam.DecompressionError, zlib.error, gzip.BadGzipFile, EOFError, IndexError)
+_FAILURES: Final = (cramjam.DecompressionError, zlib.error, EOFError, IndexError)
 """What the codecs, and reading over the end, raise for bytes that can't be unpacked."""
 
 
@@ -75,23 +75,32 @@ def pieces(codec: int, packed: memoryview, most: int) -> Generator[bytes, None, 
 
 
 def _gzip_whole(packed: memoryview, room: memoryview) -> int | None:
-    size, rest = 0, bytes(packed)
-    while rest:  # members that follow each other are one stream
+    member = zlib.decompressobj(wbits=31)
+    content = member.decompress(packed, len(room) + 1)
+    if len(content) > len(room) or not member.eof or member.unused_data:
+        return None
+    room[: len(content)] = content
+    return len(content)
+
+
+def _gzip_pieces(packed: memoryview, _: int) -> Iterator[bytes]:
+    member, have, at = zlib.decompressobj(wbits=31), b"", 0
+    for _ in range(PARTS):  # members that follow each other are one stream
+        while not member.eof:
+            if not have:
+                have, at = bytes(packed[at : at + PIECE]), at + PIECE
+            piece = member.decompress(have, PIECE)
+            if not piece and not have:
+                raise EOFError
+            have = member.unconsumed_tail
+            if piece:
+                yield piece
+        have = member.unused_data or bytes(packed[at : at + PIECE])
+        at += 0 if member.unused_data else PIECE
+        if not have.strip(b"\0"):
+            return
         member = zlib.decompressobj(wbits=31)
-        content = member.decompress(rest, len(room) - size + 1)
-        if size + len(content) > len(room):
-            return None
-        if not member.eof:
-            raise EOFError
-        room[size : size + len(content)] = content
-        size, rest = size + len(content), member.unused_data.lstrip(b"\0")
-    return size
-
-
-def _gzip_pieces(packed: memoryview, most: int) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
-        while piece := file.read(min(PIECE, most)):
-            yield piece
+    raise Damaged
 
 
 # ---- snappy: one block, or the stream of blocks that Java's library writes -------------------------------------------
@@ -101,11 +110,11 @@ def _blocks(packed: memoryview) -> Iterator[memoryview]:
     if bytes(packed[: len(_XERIAL)]) != _XERIAL:
         yield packed
         return
-    at = _XERIAL_HEADER
+    at, parts = _XERIAL_HEADER, PARTS
     while at < len(packed):
-        begin = at + 4
+        begin, parts = at + 4, parts - 1
         at = begin + int.from_bytes(packed[at:begin], "big")
-        if begin >= at or at > len(packed):
+        if begin >= at or at > len(packed) or not parts:
             raise Damaged
         yield packed[begin:at]
 
@@ -123,7 +132,8 @@ def _snappy_pieces(packed: memoryview, most: int) -> Iterator[bytes]:
     for block in _blocks(packed):
         if cramjam.snappy.decompress_raw_len(block) > most:
             raise Damaged  # one block can only be unpacked as a whole
-        yield bytes(cramjam.snappy.decompress_raw(block))
+        if content := bytes(cramjam.snappy.decompress_raw(block)):
+            yield content
 
 
 # ---- lz4 and zstd --------------------------------------------------------------------------------------------------
@@ -181,8 +191,11 @@ def _piped(decompress_into: Callable[[Any, Any], int], packed: memoryview) -> It
 
 def _windows(packed: memoryview) -> Iterator[int]:
     """The window of each frame (RFC 8878 §3.1.1): so much a decoder remembers of what it has unpacked."""
-    at = 0
+    at, parts = 0, PARTS
     while at < len(packed):
+        parts -= 1
+        if not parts:
+            raise Damaged
         magic = int.from_bytes(packed[at : at + 4], "little")
         if magic & 0xFFFFFFF0 == 0x184D2A50:  # a frame to be skipped
             at += 8 + int.from_bytes(packed[at + 4 : at + 8], "little")
@@ -206,7 +219,9 @@ def _windows(packed: memoryview) -> Iterator[int]:
 def _behind_blocks(packed: memoryview, at: int) -> int:
     """Where the blocks of a frame end."""
     last = 0
-    while not last:
+    for _ in range(PARTS):
+        if last:
+            break
         header = packed[at] | packed[at + 1] << 8 | packed[at + 2] << 16
         last, kind, size = header & 1, header >> 1 & 3, header >> 3
         at += 3 + (1 if kind == 1 else size)  # 1: one byte, repeated

@@ -269,6 +269,32 @@ def test_headers_weigh() -> None:
     assert 0 < len(ours(content).take(1_000)) <= 1 + PORTION_BYTES // (900 * HEADER_BYTES)
 
 
+def test_a_batch_is_left_out_from_a_record_that_is_too_large_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same words wherever reading begins again; and so from where it has unpacked to too much."""
+    rows = [record(number, b"k", bytes(3_000)) for number in range(1_000)]
+    rows[700] = record(700, b"large", bytes(salvage.RECORD_BYTES))
+    content = batches.batch(rows, len(rows), "zstd")
+
+    for bound, last in ((1 << 30, 700), (1_000_000, 333)):
+        monkeypatch.setattr(salvage, "BATCH_BYTES", bound)
+        every = [(each[0], each[3], getattr(each[4], "detail", "")) for each in taken(ours(content))]
+        assert [offset for offset, _, _ in every] == [*range(1_000)]
+        assert next(offset for offset, _, detail in every if detail) - last in {0, 1}
+        for begin in (1, last, last + 1, last + 2, 999):
+            again = [(each[0], each[3], getattr(each[4], "detail", "")) for each in taken(ours(content, begin))]
+            assert again == every[begin:]
+
+
+@pytest.mark.parametrize("size", [1, 40, 70, 9_000, 200_000])
+def test_what_was_handed_out_before_is_passed_quickly(size: int) -> None:
+    """Records of any length are passed without being read, and the one that is wanted is the right one."""
+    count = 3 + (4 << 20) // (size + 10)
+    content = batches.batch([record(number, b"%d" % number, bytes(size)) for number in range(count)], count, "zstd")
+    begin = count - 2
+
+    assert [each.key for each in ours(content, begin).take(9)] == [b"%d" % begin, b"%d" % (begin + 1)]
+
+
 # ---- every batch ---------------------------------------------------------------------------------------------------
 
 _bytes = st.none() | st.binary(max_size=300)
@@ -290,8 +316,9 @@ def test_every_ordinary_batch_is_read_alike(
     expected = [told(each) for each in stock(content, offset)]
 
     assert taken(ours(content, offset), data.draw(st.integers(1, 13))) == expected
-    alone = [told(each) for each in salvage.records(memoryview(content)) if each.offset >= offset]
-    assert alone == expected
+    for begin in (0, offset):
+        alone = [told(each) for each in salvage.records(memoryview(content), begin) if each.offset >= offset]
+        assert alone == expected
 
 
 @given(_records, st.sampled_from([*CODECS]), st.data())
