@@ -116,7 +116,7 @@ def show(loaded: Loaded, *, which: str, content: bool, target: BinaryIO | None, 
         if len(found) > 1:
             raise UsageError(f"the request has {len(found)} dead letters", hint="choose one by its place for --value")
         if found[0].letter.value is None:
-            raise UsageError("the letter has no value", hint="it is a tombstone")
+            raise UsageError("the letter has no value", hint="see its detail: a tombstone, or left out on its topic")
         target.write(found[0].letter.value)
     told = [each.as_json(content=content) for each in found]
     if as_json:

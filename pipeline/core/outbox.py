@@ -12,7 +12,7 @@ from pipeline.core.finish import Finished
 from pipeline.core.head import Head
 from pipeline.core.policy import Policy
 from pipeline.core.repeats import settle
-from pipeline.core.rows import DeadLetter, Incoming, Outgoing
+from pipeline.core.rows import DeadLetter, Incoming, Outgoing, Withheld
 from pipeline.core.tally import Tally
 from schemas.chunk import Chunk
 
@@ -20,6 +20,10 @@ KEY_MISMATCH: Final = "key_mismatch"
 STREAM_TYPE_CONFLICT: Final = "stream_type_conflict"
 TOMBSTONE: Final = ("not_json", "a tombstone")
 OVERSIZE: Final = ("oversize", "larger than max_chunk_bytes")
+
+LETTER_BYTES: Final = 512
+HEADER_BYTES: Final = 128
+"""What a dead letter and a header of it weigh in memory beside their bytes."""
 
 
 class Sent(NamedTuple):
@@ -43,6 +47,7 @@ class Outbox:
         """Nothing waits."""
         self.records: list[Outgoing] = []
         self.dead: list[DeadLetter] = []
+        self._weight = 0
         self.tally = Tally()
         self.flying = 0
 
@@ -57,10 +62,19 @@ class Outbox:
         return len(self.records) + len(self.dead)
 
     def refuse(self, record: Incoming, reason: str, detail: str) -> None:
-        """A source record becomes a dead letter."""
-        self.dead.append(
-            DeadLetter(reason, detail, record.key, record.value, record.headers, record.offset, record.timestamp)
-        )
+        """A source record becomes a dead letter, without a value if its reader withheld it."""
+        value = record.value
+        if isinstance(value, Withheld):
+            reason, detail, value = value.reason, value.detail, None
+        self._weight += LETTER_BYTES + len(record.key or b"")
+        for name, content in record.headers:
+            self._weight += HEADER_BYTES + len(name) + len(content or b"")
+        self.dead.append(DeadLetter(reason, detail, record.key, value, record.headers, record.offset, record.timestamp))
+
+    def weigh(self) -> int:
+        """What keys and headers of the letters weigh that were refused since this was asked last."""
+        weight, self._weight = self._weight, 0
+        return weight
 
     def add(self, done: Finished, head: Head) -> None:
         """A request's record."""

@@ -162,7 +162,7 @@ class Partition:
             except Exception as bug:  # noqa: BLE001  CONTRACT G4: it belongs to this chunk's request
                 self._quarantine(record, bug, closed)
         self.position = max(position, end)
-        self.pending, self.pending_bytes = self.pending + taken, self.pending_bytes + total
+        self.pending, self.pending_bytes = self.pending + taken, self.pending_bytes + total + self._outbox.weigh()
         return closed
 
     def _enter(self, head: Head, record: Incoming, chunk: Chunk, now: int, closed: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from pipeline.core.segment import hour_prefix
 from pipeline.core.tally import Tally
@@ -93,6 +93,25 @@ class SourceRecord(NamedTuple):
     offset: int
     timestamp: int
     headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Withheld(bytes):
+    """A value that a reader did not take from its topic, because no memory should hold it or it can't be read.
+
+    It is empty and no None, so that nobody takes it for a tombstone or for anything else that could be used.
+
+    Attributes:
+        reason, detail: Of the dead letter; its bytes still lie at its offset.
+    """
+
+    reason: str
+    detail: str
+
+    def __new__(cls, reason: str, detail: str) -> Self:
+        """Say why."""
+        self = super().__new__(cls)
+        self.reason, self.detail = reason, detail
+        return self
 
 
 class Outgoing(NamedTuple):

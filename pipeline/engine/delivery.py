@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from pipeline.engine.config import MIB
+from pipeline.engine.fetched import Consumer, lean
 from pipeline.engine.loop import loop_factory
 from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of
 from pipeline.engine.noise import LIBRARY
-from pipeline.engine.records import lean
 
 if TYPE_CHECKING:
     from pipeline.engine.app import EngineApp
@@ -49,7 +49,7 @@ class Batch(NamedTuple):
 
     Attributes:
         tp: Where they are from.
-        records: aiokafka's compiled records (see records), maybe none when only control records were passed.
+        records: Lean ones (see fetched), maybe none when only control records were passed.
         chain: Number of the seek they follow.
         number: Place in the chain, from 0.
         end: Position of the consumer after them, also past control records.
@@ -101,7 +101,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         config, conf = self.app.engine.config, self.app.conf
         timing = config.timing
         self._assignor = self.app.assignor
-        return AIOKafkaConsumer(
+        return Consumer(
             **config.client,
             client_id=conf.broker_client_id,
             group_id=conf.id,

@@ -1,6 +1,6 @@
 """Messages into the topics of a ledger and out of them, as any producer and any committed consumer would.
 
-Owns the two ways. Imports aiokafka and the settings.
+Owns the two ways. Imports aiokafka, the engine's safe consumer and the settings.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
+from pipeline.engine.fetched import Consumer
 from pipeline.settings import Settings, client
 from pipeline.testing.folding import Thing, value
 from pipeline.testing.stream import delivered
@@ -73,7 +74,7 @@ async def committed(
     Raises:
         AssertionError: there are not so many at the deadline.
     """
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **client(settings),
         isolation_level=isolation,
         enable_auto_commit=False,

@@ -1,6 +1,6 @@
 """Ranges of a topic's partition, read_committed and without a group, with a deadline for what must be there.
 
-Owns the consumers. Imports aiokafka, the engine's lean records, settings and errors.
+Owns the consumers. Imports aiokafka, the engine's safe consumer, settings and errors.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from pipeline.engine.records import lean
+from pipeline.engine.fetched import Consumer, lean
 from pipeline.errors import BrokerFault, UsageError
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import Counts, counts
@@ -186,7 +185,7 @@ class Topics:
         It is started only now: one that is stopped without ever having had a partition raises CancelledError.
         """
         if kind not in self._consumers:
-            consumer = AIOKafkaConsumer(
+            consumer = Consumer(
                 **client(self._settings),
                 group_id=None,
                 enable_auto_commit=False,

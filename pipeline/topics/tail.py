@@ -1,6 +1,7 @@
 """A topic followed from positions that its reader keeps itself: read_committed, without a group.
 
-Owns the consumer and what is said of an offset that is not kept any more. Imports aiokafka, settings and errors.
+Owns the consumer and what is said of an offset that is not kept any more. Imports aiokafka, the engine's safe
+consumer, settings and errors.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
+from pipeline.engine.fetched import Consumer
 from pipeline.errors import FoundProblem
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import counts
@@ -112,7 +113,7 @@ async def following(
     """
     count = (await counts(client(settings), [topic])).of(topic)
     numbers = list(range(count)) if partitions is None else list(partitions)
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **client(settings),
         group_id=None,
         enable_auto_commit=False,

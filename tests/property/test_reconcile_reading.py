@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from pipeline.ops.reconcile.chunk import read
 from pipeline.ops.reconcile.claim import usage_in
 from pipeline.ops.reconcile.envelope import Refused, beyond
 from pipeline.ops.reconcile.usage import NO_USAGE, Uncheckable, is_partial, usage_of
+from pipeline.testing.chunk import chat
 from schemas.chunk import StreamType
 from schemas.decode import ChunkRejected, decode
 from tests.property.chunk_json import mutated
@@ -37,6 +39,17 @@ def test_the_same_bytes_are_chunks(text: str) -> None:
         found = str(refused)
 
     assert bool(found) == bool(reason) or (reason == "invalid" and not found and beyond(value))
+
+
+@pytest.mark.parametrize("cost", ["1" * 310, "1" * 4_301, "9" * 1_000_000, "-" + "9" * 400])
+def test_an_integer_beyond_every_float_is_refused(cost: str) -> None:
+    """It raised OverflowError, and reconcile ended."""
+    value = json.dumps(chat(0)).encode()[:-1] + b', "cost": ' + cost.encode() + b"}"
+    with pytest.raises(ChunkRejected):
+        decode(value)
+
+    with pytest.raises(Refused, match="invalid"):
+        read(b"r-1", value, LIMIT)
 
 
 def _key(value: bytes) -> bytes:

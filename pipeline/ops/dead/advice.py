@@ -69,9 +69,9 @@ ADVICE: Final[Mapping[str, Advice]] = {
         Again.AS_IT_IS,
     ),
     _R.OVERSIZE: Advice(
-        "it is larger than max_chunk_bytes",
+        "it is larger than max_chunk_bytes, or than any message may be; then its value was left on the chunk topic",
         "raise max_chunk_bytes of the workers (8MiB at most), then `dead redrive` with the same setting; or have the "
-        "producer send less in one chunk",
+        "producer send less in one chunk, and less in one batch",
         Again.AS_IT_IS,
     ),
     _R.STREAM_TYPE_CONFLICT: Advice(

@@ -1,7 +1,7 @@
 """The demo's own look into the topics, as any consumer has it: read_committed, from the first offset, without a group.
 
 Owns reading to a condition or to the end, how far the worker's group has come, and the removal of topics from a Kafka
-that is not ours. Imports aiokafka and the errors.
+that is not ours. Imports aiokafka, the engine's safe consumer and the errors.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from pipeline.engine.fetched import Consumer
 from pipeline.errors import FoundProblem
 
 Client = Mapping[str, Any]
@@ -30,7 +30,7 @@ LOOK_SECONDS: Final = 0.05
 class Reader:
     """Everything in one topic, as it comes."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+    def __init__(self, consumer: Any, topic: str) -> None:
         """Made by `reading`."""
         self._consumer = consumer
         self._topic = topic
@@ -64,9 +64,7 @@ class Reader:
 @contextlib.asynccontextmanager
 async def reading(client: Client, topic: str) -> AsyncIterator[Reader]:
     """A reader of a topic, from its beginning."""
-    consumer = AIOKafkaConsumer(
-        topic, **client, group_id=None, auto_offset_reset="earliest", isolation_level="read_committed"
-    )
+    consumer = Consumer(topic, **client, group_id=None, auto_offset_reset="earliest", isolation_level="read_committed")
     await consumer.start()
     try:
         yield Reader(consumer, topic)

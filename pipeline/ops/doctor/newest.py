@@ -1,8 +1,8 @@
 """The newest message of each partition, read-only and without a group; and how our clock is from the brokers'.
 
 Owns the consumer. A clock is compared with the append time of a message that comes while we listen: its offset is not
-below the end that was told after we asked, so that it was appended between the asking and its arrival. Imports aiokafka
-and the settings.
+below the end that was told after we asked, so that it was appended between the asking and its arrival. Imports
+aiokafka, the engine's safe consumer and the settings.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from pipeline.engine.fetched import Consumer
 from pipeline.settings import Settings, client
 from pipeline.topics.admin import REQUEST_MILLISECONDS
 
@@ -122,7 +122,7 @@ def difference(appended: float, asked: float, arrived: float) -> float:
 async def _consumer(
     settings: Settings, isolation: Literal["read_committed", "read_uncommitted"], places: list[TopicPartition]
 ) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         **client(settings),
         group_id=None,
         enable_auto_commit=False,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.policy import Policy
+from pipeline.core.rows import SourceRecord, Withheld
 from pipeline.testing.chunk import HOUR, USAGE, Document, chat, encoded, error, image, marker, speech, usage
 from tests.ledger import START, Ledger
 
@@ -188,6 +189,29 @@ def test_bad_input_is_a_dead_letter_and_harms_nobody(value: bytes | None, key: b
     assert letter.detail
     assert ledger.record["output_message"]["content"] == "ab"
     assert ledger.partition.open_count == 0
+
+
+def test_a_value_that_its_reader_withheld_is_a_dead_letter_without_one() -> None:
+    """With the reader's reason; it is no tombstone, and harms nobody."""
+    ledger = Ledger().send(chat(0, "a")).send(Withheld("oversize", "a record of 99 bytes"), at=7, key=b"r-1")
+    ledger.send(chat(1, "b", is_final=True), at=8)
+
+    (letter,) = ledger.dead
+    assert (letter.reason, letter.detail) == ("oversize", "a record of 99 bytes")
+    assert (letter.key, letter.value, letter.offset, letter.timestamp) == (b"r-1", None, 1, START + 7)
+    assert ledger.record["output_message"]["content"] == "ab"
+
+
+def test_what_is_refused_weighs_with_its_key_and_headers() -> None:
+    """A letter waits in memory for its checkpoint, also one without a value (G5)."""
+    partition = Ledger().partition
+    headers = [("", b"")] * 1_000 + [("name", b"x" * 5_000)]
+    partition.apply([SourceRecord(b"k" * 2_000, None, 0, START, headers)], 1)
+    once = partition.pending_bytes
+    partition.apply([SourceRecord(None, b"{", 1, START)], 2)
+
+    assert once > 2_000 + 5_000 + 100 * 1_000
+    assert once < partition.pending_bytes < once + 1_000
 
 
 def test_a_refused_first_chunk_opens_no_request() -> None:
