@@ -6,7 +6,6 @@ first chunk does not lose who pays, the labels also the last. Imports this packa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypedDict
@@ -208,7 +207,7 @@ class Flow:
             self._prefix = self._common()
         extra = b""
         if (cost := fields.get("cost")) is not None:
-            if type(cost) not in {int, float} or not math.isfinite(cost) or abs(cost) > MAX_INTEGER:
+            if type(cost) not in {int, float} or not abs(cost) <= MAX_INTEGER:
                 raise UsageError("the cost is no amount of USD", hint="give a number, or leave it out when unknown")
             extra = b',"cost":' + encode(cost, "cost")
         return extra, raw_json(given("raw_request"))

@@ -60,7 +60,7 @@ def _count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return type(value) in (int, float) and isfinite(value)  # 1e999 is a number of JSON, and none of money
+    return type(value) is int or (type(value) is float and isfinite(value))  # 1e999 is one of JSON, and none of money
 
 
 def _object(value: Any) -> bool:

@@ -128,6 +128,11 @@ def test_what_is_no_record_is_refused_without_its_content(record: Any, missing: 
     assert "Lisbon" not in str(refused.value)
 
 
+def test_a_cost_of_any_number_of_digits_is_a_cost() -> None:
+    """An integer without an end has no float; the check of it ended the export."""
+    assert entry_of(json.dumps(example("tool-call", cost=10**400)).encode()).record["cost"] == 10**400
+
+
 def test_text_that_utf_8_cannot_carry_is_mended() -> None:
     """As the ledger does with its own records: half a character must not stop an export."""
     record = json.dumps(example("tool-call", labels={"tenant": "a\ud800b"})).encode()
