@@ -31,7 +31,7 @@ from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.engine.trust import Bounds, Start, start_of
 from pipeline.errors import BrokerFault, InvariantBroken, StateLost
 from pipeline.log import get_logger
-from pipeline.settings import right
+from pipeline.settings import patient, right
 
 log = get_logger(__name__)
 
@@ -183,16 +183,18 @@ class Restore:
 
     def _consumer(self) -> Any:
         """A reader of the changelogs; the group is named only to ask for its offset, it is never joined."""
-        return AIOKafkaConsumer(
-            **self._config.client,
-            group_id=self._config.group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=ROWS_AT_ONCE,
-            max_partition_fetch_bytes=8 * MIB,
-            fetch_max_wait_ms=100,
-            request_timeout_ms=int(self._config.timing.request * 1_000),
+        return patient(
+            AIOKafkaConsumer(
+                **self._config.client,
+                group_id=self._config.group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                max_poll_records=ROWS_AT_ONCE,
+                max_partition_fetch_bytes=8 * MIB,
+                fetch_max_wait_ms=100,
+                request_timeout_ms=int(self._config.timing.request * 1_000),
+            )
         )
 
     async def _ends(self, consumer: Any) -> Ends:
