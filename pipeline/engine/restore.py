@@ -9,6 +9,7 @@ core's row formats, the store and the transaction.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -164,7 +165,8 @@ class Restore:
             text = f"the changelog can't be read: {type(error).__name__}"
             raise refused or BrokerFault(text, topic=self._requests.topic, partition=self.number) from error
         finally:
-            await consumer.stop()
+            with contextlib.suppress(KafkaError):  # what it said before is the reason; nobody waits for its goodbye
+                await consumer.stop()
         failpoint("restore.before_load")
         await self._load(ends)
         failpoint("restore.after_load")

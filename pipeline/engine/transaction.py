@@ -120,7 +120,8 @@ class Transactions:
             failpoint(f"{scope}.after_commit")
         except ProducerFenced as error:
             raise Fenced("another worker owns the partition now", hint=self.identity) from error
-        except (KafkaError, IllegalOperation) as error:  # the latter: the producer gave the transaction up by itself
+        except (KafkaError, IllegalOperation, AssertionError) as error:
+            # The latter two: the producer has given the transaction up by itself, between two steps of ours.
             raise self._fault(error) from error
         return receipts
 
