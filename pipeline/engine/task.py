@@ -27,16 +27,13 @@ from pipeline.engine.restore import Restore
 from pipeline.engine.store import RequestStore
 from pipeline.engine.watchdog import Progress
 from pipeline.engine.watermark import Watermarks
-from pipeline.errors import AccessRefused, BrokerFault, Fenced, InvariantBroken
+from pipeline.errors import BrokerFault, Fenced, InvariantBroken
 from pipeline.log import get_logger
 
 log = get_logger(__name__)
 
 YIELD_SECONDS: Final = 0.005
 """Finalizing gives way to other work so often."""
-
-AGAIN_SECONDS: Final = 1.0
-"""Between two tries of a restore."""
 
 
 class Verdict(Enum):
@@ -261,28 +258,11 @@ class PartitionTask:
     # ---- restore and release -----------------------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Take the partition over; a broker that fails meanwhile is given as long as a restore may stand still.
-
-        One that has just come back knows its leaders and coordinators only some seconds later. Nothing is ours yet, and
-        each try fences the one before.
+        """Take the partition over; after a failure `let_go` comes before the next try.
 
         Raises:
             Fenced, BrokerFault, OurFault: As `Restore.run`.
         """
-        deadline = time.monotonic() + self.config.timing.restore
-        while True:
-            try:
-                return await self._take_over()
-            except AccessRefused:
-                raise
-            except BrokerFault as error:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("restore failed, trying again", partition=self.number, reason=error.message)
-            await self._let_go()
-            await asyncio.sleep(AGAIN_SECONDS)
-
-    async def _take_over(self) -> None:
         restore = self._restore = Restore(self.config, self.cluster, self.store, self.number, told=self.meter.restored)
         await restore.run()
         partition, meta = restore.partition, restore.database.meta
@@ -315,9 +295,9 @@ class PartitionTask:
         finally:
             self.alive = False
             async with self._lock:  # a checkpoint under way ends first, by success or by its deadline
-                await self._let_go()
+                await self.let_go()
 
-    async def _let_go(self) -> None:
+    async def let_go(self) -> None:
         """Close producer and store."""
         if self._restore is not None:
             await self._restore.transactions.stop()
