@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,7 +27,7 @@ from pipeline.engine.preflight import Cluster
 from pipeline.engine.task import PartitionTask, Parts
 from pipeline.engine.transaction import Transactions
 from pipeline.engine.watchdog import EXIT
-from pipeline.errors import AccessRefused, BrokerFault, Fenced, InvariantBroken, StateLost
+from pipeline.errors import InvariantBroken
 from tests.unit.engine.fakes import Database, Producer, config, fenced
 
 HERE = TP("llm.chunks", 0)
@@ -374,63 +373,3 @@ def test_drained_means_read_closed_and_checkpointed(run: Run) -> None:
         return [*seen, await bench.engine.drained()]
 
     assert run(scenario) == [False, False, True, False]
-
-
-class Tries:
-    """A task whose restores fail with these errors in turn, then succeed."""
-
-    number = 0
-
-    def __init__(self, *errors: Exception) -> None:
-        """None is under way."""
-        self.errors, self.log = list(errors), list[str]()
-
-    async def restore(self) -> None:
-        """Fail, or not."""
-        self.log.append("restore")
-        if self.errors:
-            raise self.errors.pop(0)
-
-    async def let_go(self) -> None:
-        """Close what was begun."""
-        self.log.append("let go")
-
-
-def test_a_broker_that_fails_during_a_restore_is_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is ours yet: what was begun is closed and begun anew, once the group says that it is still ours."""
-    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
-    away = BrokerFault("the fence row is not delivered")
-
-    async def scenario(bench: Bench) -> None:
-        tries = Tries(away, away)
-        answers = [False, False, True, True]
-
-        def joined() -> bool:
-            tries.log.append("joined")
-            return answers.pop(0)
-
-        monkeypatch.setattr(bench.faust, "joined", joined)
-        await bench.engine._restore(cast("Any", tries))
-        assert tries.log == [
-            *("restore", "let go", "joined", "joined", "joined"),
-            *("restore", "let go", "joined"),
-            "restore",
-        ]
-
-    run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("error", "patience"),
-    [(BrokerFault("gone"), -1.0), (AccessRefused("no right"), 60.0), (Fenced("another"), 60.0), (StateLost("x"), 60.0)],
-)
-def test_a_restore_that_waiting_does_not_help_fails(run: Run, error: Exception, patience: float) -> None:
-    """A broker that stays away, a right that is missing, another owner, a state that is lost."""
-
-    async def scenario(bench: Bench) -> None:
-        bench.engine.config = replace(bench.config, timing=replace(bench.config.timing, restore=patience))
-        with pytest.raises(type(error)) as caught:
-            await bench.engine._restore(cast("Any", Tries(error)))
-        assert caught.value is error
-
-    run(scenario)
