@@ -62,6 +62,8 @@ def send(folder: Path, settings: Settings, *, refused: bool, told: Callable[[int
     """
     if refused:
         for path in sorted(folder.glob(f"*{ASIDE}")):
+            if not _waits(path, settings.chunk_topic):
+                continue
             with holding(path):
                 # Under an owner that nobody is: the one who set it aside may live, and knows of no such file.
                 path.rename(path.with_name(f"again-{uuid.uuid4().hex[:12]}-{1:08d}{SUFFIX}"))
