@@ -17,7 +17,9 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # nothing is fetched
 
 import litellm
+from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.router import Router
 
 from pipeline.ingest.taps import tap
 from pipeline.ingest.taps.litellm import StreamledgerLogger
@@ -57,13 +59,34 @@ def sync_stream(server: Server) -> dict[str, Any]:
     return told(book.only, same=same and kept)
 
 
-async def hooked(server: Server, model: str, way: str = "plain", take: int | None = None) -> dict[str, Any]:
+async def routed(server: Server, model: str, way: str = "plain") -> Any:
+    """A stream as the proxy's router hands it on, behind the hook that all of the proxy's own loggers have."""
+    parameters = {
+        name: value for name, value in asked(server, model, way).items() if name not in ("messages", "stream")
+    }
+    router: Any = Router(model_list=[{"model_name": "mine", "litellm_params": parameters}], num_retries=0)
+    response = await router.acompletion(model="mine", messages=SAID, stream=True)
+    handed = CustomLogger().async_post_call_streaming_iterator_hook(
+        user_api_key_dict=KEY, response=response, request_data={}
+    )
+    return response.logging_obj, handed
+
+
+async def direct(server: Server, model: str, way: str = "plain") -> Any:
+    """A stream of the SDK."""
+    response = await litellm.acompletion(**asked(server, model, way))
+    return response.logging_obj, response
+
+
+async def hooked(
+    server: Server, model: str, way: str = "plain", take: int | None = None, *, come: Any = direct
+) -> dict[str, Any]:
     """A stream of the proxy."""
     book = AsyncNotebook()
     hook = StreamledgerLogger(book).async_post_call_streaming_iterator_hook
-    bare = [event async for event in await litellm.acompletion(**asked(server, model))]
-    response = await litellm.acompletion(**asked(server, model, way))
-    data = {"litellm_call_id": "call-1", "litellm_logging_obj": response.logging_obj}
+    bare = [event async for event in (await come(server, model, "plain" if way == "error" else way))[1]]
+    logging, response = await come(server, model, way)
+    data = {"litellm_call_id": "call-1", "litellm_logging_obj": logging}
     events = hook(user_api_key_dict=KEY, response=response, request_data=data)
     seen = []
     try:
@@ -102,6 +125,10 @@ async def main(server: Server) -> dict[str, Any]:
         "anthropic": await hooked(server, "anthropic/claude-sonnet-5"),
         "error": await hooked(server, "openai/gpt-4o", "error"),
         "left": await hooked(server, "openai/gpt-4o", take=3),
+        "reset": await hooked(server, "openai/gpt-4o", "reset"),
+        "cut": await hooked(server, "anthropic/claude-sonnet-5", "cut"),
+        "routed": await hooked(server, "anthropic/claude-sonnet-5", come=routed),
+        "routed reset": await hooked(server, "openai/gpt-4o", "reset", come=routed),
         "messages": await raw("messages"),
         "responses": await raw("responses"),
     }

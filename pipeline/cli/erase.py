@@ -22,12 +22,13 @@ from pipeline.settings import Loaded
 if TYPE_CHECKING:
     from pipeline.topics.selection import Selection
 
-TOPICS = ("ledger", "data_dir", "chunk_topic", "record_topic", "dead_topic")
+TOPICS = ("ledger", "data_dir", "chunk_topic", "record_topic", "dead_topic", "session_window", "revise_window")
 
 
 @click.command(
     help=f"{COMMANDS['erase']} Requests are named by id or label. Their content leaves the state of the workers, which "
-    "go on by themselves, and the table contents of a database; records and figures stay. A request that is still "
+    "go on by themselves, the table contents of a database, and publishers' spools that are named; records and figures "
+    "stay. A request that is still "
     "open needs its chunks for its bill: it is left alone, with exit 1. Topics can't be changed: how long each keeps "
     "the content is said. A chunk that comes after the erasure becomes a dead letter. Nothing is changed without "
     "--execute, and doing it again is safe.",
@@ -42,11 +43,21 @@ TOPICS = ("ledger", "data_dir", "chunk_topic", "record_topic", "dead_topic")
     metavar="PATH|URL",
     help="DuckDB file, or postgresql:// URL. [default: <data_dir>/<ledger>.duckdb if it is there]",
 )
+@click.option(
+    "--spool",
+    "spools",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="Directory of a publisher's spool on this machine; may be repeated. Files of living publishers stay.",
+)
 @click.option("--execute", is_flag=True, help="Erase; without it only say what would be.")
 @json_option
 @with_selection("the records that are searched")
 @with_settings(*KAFKA, *TOPICS, *LOGGING)
-def command(loaded: Loaded, *, selection: Selection, db: str | None, execute: bool, as_json: bool) -> int:
+def command(
+    loaded: Loaded, *, selection: Selection, db: str | None, spools: tuple[Path, ...], execute: bool, as_json: bool
+) -> int:
     """Erase, then say what is left where; 1 if a request is still open."""
     from pipeline.ops import erase
 
@@ -55,7 +66,7 @@ def command(loaded: Loaded, *, selection: Selection, db: str | None, execute: bo
         found = database(loaded.settings)
         db = found if Path(found).is_file() else None
     with bar() as progress:
-        report = asyncio.run(erase.run(loaded.settings, selection, db, progress, execute=execute))
+        report = asyncio.run(erase.run(loaded.settings, selection, erase.Places(db, spools), progress, execute=execute))
     if as_json:
         click.echo(json.dumps(erase.as_json(report), ensure_ascii=False, indent=2))
     else:

@@ -106,7 +106,7 @@ _STREAMS, _PACE = "Streams", "Pace"
 )
 @click.option("--dry", is_flag=True, help="Print chunk JSON lines instead; the summary goes to stderr.")
 @json_option
-@with_settings(*KAFKA, "chunk_topic", "finish_grace", *LOGGING)
+@with_settings(*KAFKA, "chunk_topic", "finish_grace", "compression", *LOGGING)
 def command(loaded: Loaded, *, ledger_file: Path | None, dry: bool, as_json: bool, **options: Any) -> None:
     """Send, then say what was sent."""
     from pipeline.ops.load.ledger import ledger

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @input_argument
 @json_option
-@with_settings(*KAFKA, "chunk_topic", *LOGGING)
+@with_settings(*KAFKA, "chunk_topic", "compression", *LOGGING)
 def command(file: BufferedIOBase, loaded: Loaded, *, as_json: bool) -> None:
     """Send, then say how many chunks Kafka has acknowledged."""
     from pipeline.ops.produce import produce

@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "prices": "Show prices, try them on a usage, compare them.",
     "export": "Write records for others: CloudEvents for metering, FOCUS for cost reports, OTLP for observability.",
     "dead": "Count dead letters, look at them, and send them back once.",
+    "spool": "List, send or remove what publishers keep on disk because Kafka did not take it.",
     "produce": "Send chunk JSON lines to the chunk topic.",
     "load": "Send realistic streams to the chunk topic, with a ledger of what must be billed for them.",
     "bench": "Measure the worker beside Kafka Streams and other peers.",

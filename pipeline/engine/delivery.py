@@ -23,6 +23,7 @@ from pipeline.engine.fetched import Consumer, lean
 from pipeline.engine.loop import loop_factory
 from pipeline.engine.membership import OUTSIDE, Place, place_of, silence_of
 from pipeline.engine.noise import LIBRARY
+from pipeline.settings import patient
 
 if TYPE_CHECKING:
     from pipeline.engine.app import EngineApp
@@ -101,26 +102,28 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         config, conf = self.app.engine.config, self.app.conf
         timing = config.timing
         self._assignor = self.app.assignor
-        return Consumer(
-            **config.client,
-            client_id=conf.broker_client_id,
-            group_id=conf.id,
-            group_instance_id=config.instance,
-            partition_assignment_strategy=[self._assignor],
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            # A position that is not in the log must be an error: `earliest` would skip expired chunks silently.
-            auto_offset_reset="none",
-            max_poll_records=config.poll,
-            max_partition_fetch_bytes=MIB,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=int(max(timing.request, timing.rebalance + 5) * 1_000),
-            session_timeout_ms=int(timing.session * 1_000),
-            heartbeat_interval_ms=int(timing.heartbeat * 1_000),
-            rebalance_timeout_ms=int(timing.rebalance * 1_000),
-            # A restore, or a worker without a partition, fetches nothing for as long as it takes, and who is sent away
-            # for that may not get in again; a stall is the watchdog's business.
-            max_poll_interval_ms=FOREVER_MS,
+        return patient(
+            Consumer(
+                **config.client,
+                client_id=conf.broker_client_id,
+                group_id=conf.id,
+                group_instance_id=config.instance,
+                partition_assignment_strategy=[self._assignor],
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                # A position that is not in the log must be an error: `earliest` would skip expired chunks silently.
+                auto_offset_reset="none",
+                max_poll_records=config.poll,
+                max_partition_fetch_bytes=MIB,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+                request_timeout_ms=int(max(timing.request, timing.rebalance + 5) * 1_000),
+                session_timeout_ms=int(timing.session * 1_000),
+                heartbeat_interval_ms=int(timing.heartbeat * 1_000),
+                rebalance_timeout_ms=int(timing.rebalance * 1_000),
+                # A restore, or a worker without a partition, fetches nothing for as long as it takes, and who is sent
+                # away for that may not get in again; a stall is the watchdog's business.
+                max_poll_interval_ms=FOREVER_MS,
+            )
         )
 
     async def start_chain(self, tp: TP, offset: int, chain: int) -> None:

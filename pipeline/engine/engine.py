@@ -29,11 +29,14 @@ from pipeline.engine.store import RequestStore
 from pipeline.engine.task import PartitionTask, Verdict
 from pipeline.engine.watchdog import EXIT
 from pipeline.engine.watermark import Watermarks
-from pipeline.errors import BrokerFault, Fenced, InvariantBroken
+from pipeline.errors import AccessRefused, BrokerFault, Fenced, InvariantBroken
 from pipeline.log import get_logger
 from pipeline.settings import right
 
 log = get_logger(__name__)
+
+AGAIN_SECONDS: Final = 1.0
+"""Between two tries of a restore."""
 
 REPEAT_SECONDS: Final = 1.0
 """Signals to the finalizer may be lost; what is still closing after this is signalled again."""
@@ -233,8 +236,26 @@ class Engine:
             self.tasks[number] = task
 
     async def _restore(self, task: PartitionTask) -> None:
+        """Restore; a broker that fails meanwhile is given as long as a restore may stand still.
+
+        One that has just come back knows its leaders and coordinators only some seconds later. Nothing is ours yet, and
+        each try fences the one before; but also a new owner, so that whoever has lost the group waits for its word.
+        """
         async with self._restores:
-            await task.restore()
+            patience = self.config.timing.restore
+            deadline = time.monotonic() + patience
+            while True:
+                try:
+                    return await task.restore()
+                except BrokerFault as error:
+                    if isinstance(error, AccessRefused) or time.monotonic() > deadline:
+                        raise
+                    log.warning("restore failed, trying again", partition=task.number, reason=error.message)
+                await task.let_go()
+                await asyncio.sleep(AGAIN_SECONDS)
+                while not self.host.joined():  # ends by a revocation, or with the process: see membership
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    deadline = time.monotonic() + patience
 
     async def seek_all(self) -> None:
         """Read every partition from its checkpoint row on."""

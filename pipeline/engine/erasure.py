@@ -26,7 +26,7 @@ from pipeline.engine.config import MIB, Config
 from pipeline.engine.restore import FENCE_KEY, ROWS_AT_ONCE
 from pipeline.engine.transaction import Parcel, Row, Transactions
 from pipeline.errors import BrokerFault, Fenced
-from pipeline.settings import kept_off, right
+from pipeline.settings import kept_off, patient, right
 
 ATTEMPTS: Final = 3
 """A worker that takes the partition in between is done with that within a second; three in a row is no accident."""
@@ -166,16 +166,18 @@ async def _mark(log: _Log, markers: Markers, token: bytes | None = None) -> None
 @contextlib.asynccontextmanager
 async def _reader(config: Config, number: int) -> AsyncIterator[Any]:
     """A consumer without a group; one that is stopped without ever having had a partition raises CancelledError."""
-    consumer = AIOKafkaConsumer(
-        **config.client,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        max_poll_records=ROWS_AT_ONCE,
-        max_partition_fetch_bytes=8 * MIB,
-        fetch_max_wait_ms=100,
-        request_timeout_ms=int(config.timing.request * 1_000),
+    consumer = patient(
+        AIOKafkaConsumer(
+            **config.client,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_poll_records=ROWS_AT_ONCE,
+            max_partition_fetch_bytes=8 * MIB,
+            fetch_max_wait_ms=100,
+            request_timeout_ms=int(config.timing.request * 1_000),
+        )
     )
     try:
         await consumer.start()

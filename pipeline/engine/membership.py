@@ -72,14 +72,15 @@ async def watch(member: Member, patience: float) -> None:
 def place_of(consumer: Any) -> Place:
     """Of aiokafka's consumer: in is who knows a coordinator, has an assignment, and need not join again.
 
-    Leans on aiokafka.consumer.group_coordinator.GroupCoordinator.need_rejoin, coordinator_dead and _pending_exception,
-    which the consumer would raise if anyone asked it for records, and nobody does without a partition.
+    Leans on aiokafka.consumer.group_coordinator.GroupCoordinator.need_rejoin, coordinator_dead, _coordination_task and
+    _pending_exception: what the consumer would raise if anyone asked it for records, and nobody does without a
+    partition. A task that has ended, which no error of Kafka's makes it do, joins no group any more.
     """
     coordinator = consumer._coordinator
     subscription = consumer._subscription.subscription
     if coordinator is None or subscription is None:
         return OUTSIDE
-    known = coordinator.coordinator_id is not None
+    known = coordinator.coordinator_id is not None and not coordinator._coordination_task.done()
     return Place(
         known and not coordinator.need_rejoin(subscription), coordinator.generation, coordinator._pending_exception
     )

@@ -9,6 +9,7 @@ core's row formats, the store and the transaction.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from pipeline.engine.transaction import Parcel, Receipt, Row, Transactions
 from pipeline.engine.trust import Bounds, Start, start_of
 from pipeline.errors import BrokerFault, InvariantBroken, StateLost
 from pipeline.log import get_logger
-from pipeline.settings import right
+from pipeline.settings import patient, right
 
 log = get_logger(__name__)
 
@@ -164,7 +165,8 @@ class Restore:
             text = f"the changelog can't be read: {type(error).__name__}"
             raise refused or BrokerFault(text, topic=self._requests.topic, partition=self.number) from error
         finally:
-            await consumer.stop()
+            with contextlib.suppress(KafkaError):  # what it said before is the reason; nobody waits for its goodbye
+                await consumer.stop()
         failpoint("restore.before_load")
         await self._load(ends)
         failpoint("restore.after_load")
@@ -183,16 +185,18 @@ class Restore:
 
     def _consumer(self) -> Any:
         """A reader of the changelogs; the group is named only to ask for its offset, it is never joined."""
-        return AIOKafkaConsumer(
-            **self._config.client,
-            group_id=self._config.group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=ROWS_AT_ONCE,
-            max_partition_fetch_bytes=8 * MIB,
-            fetch_max_wait_ms=100,
-            request_timeout_ms=int(self._config.timing.request * 1_000),
+        return patient(
+            AIOKafkaConsumer(
+                **self._config.client,
+                group_id=self._config.group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                max_poll_records=ROWS_AT_ONCE,
+                max_partition_fetch_bytes=8 * MIB,
+                fetch_max_wait_ms=100,
+                request_timeout_ms=int(self._config.timing.request * 1_000),
+            )
         )
 
     async def _ends(self, consumer: Any) -> Ends:

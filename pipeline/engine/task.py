@@ -258,7 +258,7 @@ class PartitionTask:
     # ---- restore and release -----------------------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Take the partition over.
+        """Take the partition over; after a failure `let_go` comes before the next try.
 
         Raises:
             Fenced, BrokerFault, OurFault: As `Restore.run`.
@@ -295,6 +295,10 @@ class PartitionTask:
         finally:
             self.alive = False
             async with self._lock:  # a checkpoint under way ends first, by success or by its deadline
-                if self._restore is not None:
-                    await self._restore.transactions.stop()
-                self.store.close_database(self.number)
+                await self.let_go()
+
+    async def let_go(self) -> None:
+        """Close producer and store."""
+        if self._restore is not None:
+            await self._restore.transactions.stop()
+        self.store.close_database(self.number)

@@ -22,7 +22,7 @@ from pipeline.engine.config import MIB, Timing
 from pipeline.engine.failpoint import failpoint
 from pipeline.errors import BrokerFault, Fenced
 from pipeline.log import get_logger
-from pipeline.settings import kept_off, right
+from pipeline.settings import kept_off, patient, right
 
 log = get_logger(__name__)
 
@@ -68,15 +68,17 @@ class Transactions:
         """Build the producer; nothing is sent yet. Needs the running event loop."""
         self.identity = identity
         self._group = group
-        self._producer: Any = AIOKafkaProducer(
-            **client,
-            transactional_id=identity,
-            transaction_timeout_ms=int(timing.transaction * 1_000),
-            request_timeout_ms=int(timing.request * 1_000),
-            compression_type=_compression(),
-            max_batch_size=BATCH_BYTES,
-            max_request_size=32 * MIB,
-            acks="all",
+        self._producer: Any = patient(
+            AIOKafkaProducer(
+                **client,
+                transactional_id=identity,
+                transaction_timeout_ms=int(timing.transaction * 1_000),
+                request_timeout_ms=int(timing.request * 1_000),
+                compression_type=_compression(),
+                max_batch_size=BATCH_BYTES,
+                max_request_size=32 * MIB,
+                acks="all",
+            )
         )
 
     async def fence(self) -> None:
@@ -118,7 +120,8 @@ class Transactions:
             failpoint(f"{scope}.after_commit")
         except ProducerFenced as error:
             raise Fenced("another worker owns the partition now", hint=self.identity) from error
-        except (KafkaError, IllegalOperation) as error:  # the latter: the producer gave the transaction up by itself
+        except (KafkaError, IllegalOperation, AssertionError) as error:
+            # The latter two: the producer has given the transaction up by itself, between two steps of ours.
             raise self._fault(error) from error
         return receipts
 

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from pipeline.engine.config import Config
+from pipeline.settings import patient
 
 ANSWER_SECONDS: Final = 5.0
 """A broker that needs longer is not answering, and then nothing expires."""
@@ -49,11 +50,13 @@ class Watermarks:
     async def _client(self, isolation: str) -> Any:
         async with self._starting:
             if isolation not in self._clients:
-                client = AIOKafkaConsumer(
-                    **self._config.client,
-                    isolation_level=isolation,
-                    enable_auto_commit=False,
-                    request_timeout_ms=int(self._config.timing.request * 1_000),
+                client = patient(
+                    AIOKafkaConsumer(
+                        **self._config.client,
+                        isolation_level=isolation,
+                        enable_auto_commit=False,
+                        request_timeout_ms=int(self._config.timing.request * 1_000),
+                    )
                 )
                 try:
                     await client.start()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
+from aiokafka.errors import KafkaError
 
 from pipeline.engine import seam
 from pipeline.engine.app import EngineApp, create_app
@@ -34,7 +35,7 @@ from pipeline.engine.watchdog import EXIT, Deadline, LoopWatch
 from pipeline.errors import OK, AccessRefused, BrokerFault
 from pipeline.exposition.server import listening
 from pipeline.log import get_logger
-from pipeline.settings import Settings
+from pipeline.settings import Settings, kept_off
 
 log = get_logger(__name__)
 
@@ -202,7 +203,7 @@ class _Worker:
             each.cancel()
         crash = app.crash_reason or worker.crash_reason
         if crash is not None or (running.done() and not self._stop.is_set()):
-            app.engine.fail(crash or RuntimeError("Faust stopped by itself"))
+            app.engine.fail(_blamed(crash or RuntimeError("Faust stopped by itself")))
         await self._leave(app, worker, running)
         log.info("stopped", **app.engine.figures())
         return OK
@@ -224,6 +225,15 @@ class _Worker:
             log.warning("not stopped in time, leaving", partitions=unfinished)
             sys.stderr.flush()
             os._exit(EXIT if unfinished else OK)
+
+
+def _blamed(crash: BaseException) -> BaseException:
+    """What Faust ended with: where it is one of Kafka's errors, Kafka went away before the worker was up."""
+    if not isinstance(crash, KafkaError):
+        return crash
+    fault = kept_off(crash, "READ", "Kafka went away while the worker joined its group")
+    fault.__cause__ = crash
+    return fault
 
 
 async def _drained(app: EngineApp) -> None:

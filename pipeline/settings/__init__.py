@@ -1,13 +1,15 @@
 """Settings: frozen values read once at the edge of the program (CONTRACT §6).
 
 Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
-clients, `right`, `denied`, `kept_off` and `unreached` for what Kafka says against them, `loopback` for addresses. May
-import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
+clients, `patient` for those that must know a broker, `right`, `denied`, `kept_off` and `unreached` for what Kafka says
+against them, `loopback` for addresses. May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other
+room may import it.
 """
 
 from __future__ import annotations
 
 from pipeline.settings.address import loopback
+from pipeline.settings.brokers import patient
 from pipeline.settings.client import MESSAGE_BYTES, client, producer
 from pipeline.settings.describe import default, placeholder, secret, show, what, why
 from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
@@ -31,6 +33,7 @@ __all__ = [
     "kept_off",
     "load",
     "loopback",
+    "patient",
     "placeholder",
     "producer",
     "right",

@@ -45,10 +45,10 @@ def client(settings: Settings) -> dict[str, Any]:
 
 
 def producer(settings: Settings, *, seconds: float) -> dict[str, Any]:
-    """Keyword arguments for an AIOKafkaProducer of chunks: idempotent, acks=all, murmur2 as its default.
+    """Keyword arguments for an AIOKafkaProducer of chunks: idempotent, acks=all, compressed, murmur2 as its default.
 
     Args:
-        settings: how to connect.
+        settings: how to connect, and how to compress.
         seconds: longest wait for one answer of a broker.
 
     Raises:
@@ -57,6 +57,7 @@ def producer(settings: Settings, *, seconds: float) -> dict[str, Any]:
     return {
         **client(settings),
         "acks": "all",
+        "compression_type": None if settings.compression == "none" else settings.compression,
         "enable_idempotence": True,
         "linger_ms": LINGER_MS,
         "max_batch_size": BATCH_BYTES,

@@ -290,6 +290,13 @@ class Settings(BaseSettings):
         None, "Scope asked for at the token endpoint", "most endpoints have a default"
     )
 
+    # What sends chunks.
+    compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = setting(
+        "zstd",
+        "How batches of chunks are compressed on their way and on Kafka's disks",
+        "smallest and among the fastest for chunks, and other threads go on beside it; needs Kafka 2.1",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 
 from pipeline.engine.fetched import Consumer
 from pipeline.errors import FoundProblem
-from pipeline.settings import Settings, client
+from pipeline.settings import Settings, client, patient
 from pipeline.topics.admin import counts
 from pipeline.topics.answer import answering
 
@@ -113,14 +113,16 @@ async def following(
     """
     count = (await counts(client(settings), [topic])).of(topic)
     numbers = list(range(count)) if partitions is None else list(partitions)
-    consumer = Consumer(
-        **client(settings),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=FETCH_BYTES,
-        metadata_max_age_ms=METADATA_MS,
+    consumer = patient(
+        Consumer(
+            **client(settings),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            metadata_max_age_ms=METADATA_MS,
+        )
     )
     places = [TopicPartition(topic, number) for number in numbers]
     try:

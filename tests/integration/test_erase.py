@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from pipeline.core.erasure import Standing
 from pipeline.engine.config import configure
 from pipeline.engine.erasure import look
 from pipeline.errors import BAD_USAGE, FOUND_PROBLEM, OK
+from pipeline.ingest.publish.item import Item
+from pipeline.ingest.publish.spool import Spool
+from pipeline.ops.spool import items
 from pipeline.settings import Settings
 from pipeline.sinks.migrations import migrate
 from pipeline.sinks.writer import connect
@@ -204,3 +208,24 @@ def test_what_nobody_has_is_no_problem(settings: Settings) -> None:
 
     assert (code, told["requests"], told["database"], told["state"]["rejoined"]) == (OK, {}, None, 0)
     assert [topic["messages"] for topic in told["topics"]] == [0, None, 0]
+
+
+@pytest.mark.usefixtures("ledger_topics")
+def test_a_publisher_s_spool_is_erased_where_it_is_named(settings: Settings, tmp_path: Path) -> None:
+    """What Kafka refused goes; what is still to be sent for a request without a record is left, and said to be open."""
+    value = json.dumps({"request_id": "r-kept", "labels": {"user": "nobody"}}).encode()
+    publisher = Spool(tmp_path, settings.chunk_topic, 1 << 30, lambda *_: None)
+    publisher.aside([Item(b"r-kept", value, b"", time.time_ns() // 1_000), Item(b"r-other", b"{}", b"", 1)])
+    publisher.append([Item(b"r-unsent", value, b"", time.time_ns() // 1_000)])
+    publisher.close()
+    named = ("--label", "user=nobody", "--spool", str(tmp_path), "--execute")
+
+    code, told = run(settings, *named)
+
+    spooled = told["spools"][str(tmp_path)]
+    assert (code, told["refused"]) == (FOUND_PROBLEM, ["r-unsent"])
+    assert (spooled["chunks"], spooled["unsent"]) == ({"r-kept": 1}, {"r-unsent": 1})
+    assert [item.key for path in sorted(tmp_path.glob(f"{publisher.owner}*.refused")) for item in items(path)] == [
+        b"r-other"
+    ]
+    assert run(settings, "--request-id", "r-kept", *named[2:])[0] == OK

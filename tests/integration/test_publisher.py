@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from click.testing import CliRunner
 
+from pipeline.cli import main
+from pipeline.errors import FOUND_PROBLEM, OK
 from pipeline.ingest import AsyncPublisher, Policy, Publisher, Report
 from pipeline.ops.broker import Cluster
 from pipeline.ops.fold import OfflineFold
@@ -198,7 +204,7 @@ def test_a_chunk_that_the_topic_does_not_take_is_set_aside_and_the_rest_goes_on(
     with Publisher(settings, policy=Policy(on_report=reports.append)) as publisher:
         with publisher.request(request_id="r", traceparent=trace) as request:
             request.chunk({"n": 0})
-            request.chunk({"text": "x" * (2 << 20)})
+            request.chunk({"text": random.Random(1).randbytes(2 << 20).hex()})  # compressed it is still 2 MiB
             request.chunk({"n": 2})
         assert publisher.flush(SECONDS)
         assert (publisher.stats().aside, publisher.stats().delivered) == (1, 3)
@@ -206,3 +212,37 @@ def test_a_chunk_that_the_topic_does_not_take_is_set_aside_and_the_rest_goes_on(
     found = asyncio.run(messages(settings, 3))
     assert [json.loads(message.value or b"")["chunk_index"] for message in found] == [0, 2, 3]
     assert [message.headers for message in found] == [(("traceparent", trace.encode()),), (), ()]
+    sent_when_it_may_be(settings, definitions(settings)[0].config)
+
+
+def sent_when_it_may_be(settings: Settings, config: dict[str, str]) -> None:
+    """What was set aside is refused again, sent once the topic takes it, and nothing is left; dry it stays."""
+    assert spool(settings, "ls")["chunks"]["refused"] == 1
+    assert spool(settings, "send", "--refused") == {"executed": False, "files": 1, "chunks": 1}
+    assert spool(settings, "send", "--refused", "--execute", code=FOUND_PROBLEM)["refused"] == 1
+    asyncio.run(altered(settings, config))
+    sent = spool(settings, "send", "--refused", "--execute")
+    assert (sent["chunks"], sent["refused"], sent["late"]) == (1, 0, 0)
+    found = asyncio.run(messages(settings, 4))
+    assert sorted(json.loads(message.value or b"")["chunk_index"] for message in found) == [0, 1, 2, 3]
+    assert spool(settings, "ls", code=OK)["files"] == []
+
+
+async def altered(settings: Settings, config: dict[str, str]) -> None:
+    """Give the chunk topic other settings."""
+    admin = AIOKafkaAdminClient(**client(settings))
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.chunk_topic, config)])
+    finally:
+        await admin.close()
+
+
+def spool(settings: Settings, *arguments: str, code: int | None = None) -> dict[str, Any]:
+    """What `streamledger spool` says of the publisher's directory."""
+    names = ("bootstrap_servers", "ledger", "data_dir", "chunk_topic")
+    told = [f"--set={name}={getattr(settings, name)}" for name in names]
+    result = CliRunner().invoke(main, ["spool", *arguments, "--json", *told])
+    assert code in (None, result.exit_code), result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found

@@ -10,7 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from pipeline.ingest.publish.backlog import DAMAGED, LOCK, SUFFIX, Backlog, Damage
+from pipeline.ingest.publish.backlog import ASIDE, DAMAGED, LOCK, SUFFIX, Backlog, Damage
 from pipeline.ingest.publish.segment import Segment
 from pipeline.ingest.publish.spool import held
 
@@ -39,9 +39,9 @@ class Estate(Backlog):
             return
         owners: dict[str, list[Path]] = {path.stem: [] for path in self._folder.glob(f"*{LOCK}")}
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            owners.setdefault(_owner(path), []).append(path)
+            owners.setdefault(owner_of(path), []).append(path)
         for owner, paths in owners.items():
-            if owner not in self._locks and (lock := self._lock(owner)) is not None:
+            if owner not in self._locks and (lock := claim(self._folder, owner)) is not None:
                 self._take(owner, lock, paths)
 
     def close(self) -> None:
@@ -57,18 +57,6 @@ class Estate(Backlog):
             os.close(lock)
         self._locks.clear()
 
-    def _lock(self, owner: str) -> int | None:
-        """The lock of an owner, if nobody has it."""
-        path = self._folder / f"{owner}{LOCK}"
-        with contextlib.suppress(OSError):
-            lock = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-            with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if held(lock, path):
-                    return lock
-            os.close(lock)
-        return None
-
     def _take(self, owner: str, lock: int, paths: list[Path]) -> None:
         self._locks[owner] = lock
         for path in paths:
@@ -83,9 +71,9 @@ class Estate(Backlog):
             self._let_go(owner)
 
     def _drop(self, *, keep: bool = False) -> None:
-        owner = _owner(self._files[0].path)
+        owner = owner_of(self._files[0].path)
         super()._drop(keep=keep)
-        if not any(_owner(file.path) == owner for file in self._files):
+        if not any(owner_of(file.path) == owner for file in self._files):
             self._let_go(owner)
 
     def _let_go(self, owner: str) -> None:
@@ -93,11 +81,39 @@ class Estate(Backlog):
         lock = self._locks.pop(owner, None)
         if lock is None:
             return
-        if not any(_owner(path) == owner for path in self._folder.glob(f"*{SUFFIX}")):
+        if not any(owner_of(path) == owner for path in self._folder.glob(f"*{SUFFIX}")):
             (self._folder / f"{owner}{LOCK}").unlink(missing_ok=True)
         os.close(lock)
 
 
-def _owner(path: Path) -> str:
-    """Whose file it is: all but the number at the end of its name."""
-    return path.stem.rpartition("-")[0] or path.stem
+def owner_of(path: Path) -> str:
+    """Whose file it is: all but the number at the end of its name, which what was set aside has not."""
+    return path.stem if path.suffix == ASIDE else path.stem.rpartition("-")[0] or path.stem
+
+
+def claim(folder: Path, owner: str) -> int | None:
+    """The lock of an owner, to be closed by whoever asked; None if somebody has it, or it can't be had."""
+    path = folder / f"{owner}{LOCK}"
+    with contextlib.suppress(OSError):
+        lock = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if held(lock, path):
+                return lock
+        os.close(lock)
+    return None
+
+
+def alive(folder: Path, owner: str) -> bool:
+    """Whether somebody has the lock of an owner; nothing is made or kept."""
+    try:
+        lock = os.open(folder / f"{owner}{LOCK}", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False

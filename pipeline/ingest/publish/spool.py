@@ -104,12 +104,14 @@ class Spool(Backlog):
     def aside(self, items: Sequence[Item]) -> Path:
         """Keep chunks that Kafka never takes in a file of their own, which nothing sends.
 
+        It is written under a lock of its own: somebody may take chunks out of it meanwhile.
+
         Raises:
             OSError: the disk does not take them.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{self.owner}{ASIDE}"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = locked(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             begin = b"" if os.fstat(file).st_size else head(self._topic)
             _write(file, begin + b"".join(frames(items)))
@@ -189,13 +191,22 @@ class Spool(Backlog):
     def _claim(self) -> None:
         """Say that the owner of the files lives, before the first of them is there."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        while self._lock < 0:
-            lock = os.open(self._lock_path, os.O_WRONLY | os.O_CREAT, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if held(lock, self._lock_path):
-                self._lock = lock
-            else:  # who tidies took it for a dead one's between the two calls
-                os.close(lock)
+        if self._lock < 0:
+            self._lock = locked(self._lock_path, os.O_WRONLY | os.O_CREAT)
+
+
+def locked(path: Path, flags: int) -> int:
+    """A file that is open and locked, and still has its name: others may replace or remove it between the two.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    while True:
+        file = os.open(path, flags, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if held(file, path):
+            return file
+        os.close(file)
 
 
 def held(lock: int, path: Path) -> bool:

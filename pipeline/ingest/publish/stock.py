@@ -206,7 +206,8 @@ class Stock:
                 self._report(Report("refused", f"{text}; nor does the disk: {error.strerror}", "", request_id))
                 continue
             self.aside += 1
-            hint = f"raise its max.message.bytes (streamledger topics --check), then rename {path} to end in .chunks"
+            again = f"streamledger spool send --refused --dir {path.parent} --execute"
+            hint = f"raise its max.message.bytes (streamledger topics --check), then: {again}"
             self._report(Report("aside", text, hint, request_id))
 
     def _damaged(self, path: Path, reason: str) -> None:

@@ -15,7 +15,7 @@ from pipeline.ingest.leaf import Payload, load
 from pipeline.ingest.providers import provider_format
 from pipeline.ingest.taps.frames import Frames
 from pipeline.ingest.taps.handle import matched, opened, waits
-from pipeline.ingest.taps.kept import kept_usage
+from pipeline.ingest.taps.kept import finishes, kept_usage, unfinished, wrapper_of
 from pipeline.ingest.taps.source import moment
 from pipeline.ingest.taps.translation import Call, End, Translation
 from pipeline.ingest.taps.watch import AsyncWatch, Seen, Watch
@@ -50,10 +50,11 @@ class Source:
         """Begin before the first event; arguments are those of `publisher.request`."""
         self.watch = watch
         self._stream, self._target, self._form = stream, target, form
+        self._wrapper = wrapper_of(stream)
         self._named = arguments.get("model") is not None
         self._given = {
-            "provider": text_of(stream, "custom_llm_provider"),
-            "model": text_of(stream, "model"),
+            "provider": text_of(stream, "custom_llm_provider") or text_of(self._wrapper, "custom_llm_provider"),
+            "model": text_of(stream, "model") or text_of(self._wrapper, "model"),
             **arguments,
         }
         self._frames = Frames()
@@ -65,6 +66,9 @@ class Source:
         if isinstance(event, str | bytes):
             return self._framed(event.encode(errors="surrogatepass") if isinstance(event, str) else event)
         payload = payload_of(event)
+        if self._wrapper is not None and finishes(payload):
+            self._wrapper = wrapper_of(self._stream) or self._wrapper  # another one's, after a fallback
+            payload = unfinished(self._wrapper, payload)
         self._counted = self._counted or bool(payload.get("usage"))
         return [(self._opened(payload).event, payload, _weight(payload))]
 
@@ -72,7 +76,7 @@ class Source:
         """What is seen at the end: what no terminator ended, and the usage that a wrapper kept from its reader."""
         rest, translation = self._frames.rest(), self._opened({})
         seen: list[Seen] = [(translation.frame, rest, len(rest))] if rest else []
-        if not self._counted and (usage := kept_usage(self._stream)):
+        if not self._counted and (usage := kept_usage(self._wrapper)):
             seen.append((translation.event, usage, _weight(usage)))
         return seen
 

@@ -4,7 +4,7 @@
 erased by `pipeline.engine.erasure`, a database by `pipeline.sinks.contents`. May import both and `pipeline.topics`.
 """
 
-from pipeline.ops.erase.flow import run
+from pipeline.ops.erase.flow import Places, run
 from pipeline.ops.erase.report import Report, as_json, as_text
 
-__all__ = ["Report", "as_json", "as_text", "run"]
+__all__ = ["Places", "Report", "as_json", "as_text", "run"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from pipeline.core.erasure import Standing
@@ -17,7 +18,9 @@ from pipeline.engine.erasure import erase, look
 from pipeline.engine.expulsion import expel
 from pipeline.errors import UsageError
 from pipeline.ops.erase.report import Kept, Report
+from pipeline.ops.erase.spooled import found, taken
 from pipeline.ops.erase.traces import Trace, Traces, dead_letters, records
+from pipeline.ops.spool import Removal
 from pipeline.settings import Settings, client
 from pipeline.sinks.contents import contents, delete
 from pipeline.sinks.database import masked
@@ -33,36 +36,50 @@ PATIENCE: Final = 10.0
 Standings = dict[str, Standing | None]
 
 
-async def run(settings: Settings, selection: Selection, db: str | None, progress: Progress, *, execute: bool) -> Report:
+@dataclass(frozen=True)
+class Places:
+    """Where content may be besides Kafka and the workers.
+
+    Attributes:
+        db: Database of records.
+        spools: Directories of publishers' spools.
+    """
+
+    db: str | None = None
+    spools: tuple[Path, ...] = ()
+
+
+async def run(settings: Settings, selection: Selection, places: Places, progress: Progress, *, execute: bool) -> Report:
     """Erase the content of requests, or say what would be erased.
 
     Args:
         settings: Of the ledger.
         selection: Requests by id or label; a range and partitions are those of the record topic that is searched.
-        db: Database of records; None: none.
+        places: Where to look besides.
         progress: Told how far the reading is.
         execute: Whether to change anything.
 
     Raises:
-        UsageError: neither an id nor a label is named, or a topic or the database does not exist.
+        UsageError: neither an id nor a label is named, or a topic, a spool or the database does not exist.
         BrokerFault: Kafka does not do it; trying again is safe.
         FoundProblem: the database can't be changed.
+        OSError: a spool can't be read or written.
     """
     if selection.request_ids is None and not selection.labels:
         raise UsageError("whose content is to be erased?", hint="name it: --request-id ID or --label KEY=VALUE")
-    config = configure(settings)
+    config, db = configure(settings), places.db
     described = await _described(settings, config)
     async with reading(settings, progress) as topics:
         traces = await records(topics, settings, selection)
         state = await _look(config, topics.partitions(settings.record_topic), selection, progress)
-        named = selection.request_ids or frozenset()
-        ids = frozenset(traces.records) | {name for found in state.values() for name in found} | named
+        named = (selection.request_ids or frozenset()).union(*(found(each, selection) for each in places.spools))
+        ids = frozenset(traces.records) | {name for held in state.values() for name in held} | named
         rows = contents(db, ids, selection.labels) if db is not None else {}
         ids |= frozenset(rows)
         traces.topics[settings.dead_topic] = await dead_letters(topics, settings, ids)
     standings: Standings = dict.fromkeys(ids & (traces.records.keys() | rows.keys()))
-    for found in state.values():
-        standings.update(found)
+    for held in state.values():
+        standings.update(held)
     setup = described[config.changelog].config
     report = Report(
         executed=execute,
@@ -72,12 +89,22 @@ async def run(settings: Settings, selection: Selection, db: str | None, progress
         database=None if db is None else masked(db),
         contents=sum(rows.values()),
         topics=_kept(traces, described),
+        spools=_spools(settings, places, ids, traces, execute=False),
     )
     if not execute:
         return report
     standings, rejoined = await _erase(config, selection, state, standings)
     deleted = delete(db, standings, selection.labels) if db is not None and rows else 0
-    return replace(report, standings=standings, rejoined=rejoined, contents=deleted)
+    spools = _spools(settings, places, ids, traces, execute=True)
+    return replace(report, standings=standings, rejoined=rejoined, contents=deleted, spools=spools)
+
+
+def _spools(
+    settings: Settings, places: Places, ids: frozenset[str], traces: Traces, *, execute: bool
+) -> dict[str, Removal]:
+    """What each spool has of the requests, taken out of it or not."""
+    past = time.time_ns() // 1_000 - (settings.session_window + settings.revise_window) * 1_000
+    return {str(each): taken(each, ids, traces.records, past, execute=execute) for each in places.spools}
 
 
 async def _described(settings: Settings, config: Config) -> dict[str, Found]:
@@ -94,11 +121,11 @@ async def _look(
     config: Config, partitions: int, selection: Selection, progress: Progress
 ) -> dict[int, Mapping[str, Standing]]:
     """The requests in the state, by partition; all partitions, because a foreign partitioner may have chosen."""
-    found = {}
+    held = {}
     for number in range(partitions):
-        found[number] = await look(config, number, selection)
+        held[number] = await look(config, number, selection)
         progress(Seen("state", number + 1, partitions))
-    return found
+    return held
 
 
 async def _erase(
@@ -109,7 +136,7 @@ async def _erase(
     waiting: list[int] = []
     rejoined, since = 0, time.monotonic()
     try:
-        for number in (number for number, found in state.items() if Standing.KEPT in found.values()):
+        for number in (number for number, held in state.items() if Standing.KEPT in held.values()):
             if time.monotonic() - since > PATIENCE:
                 rejoined, since, waiting = rejoined + await expel(config, waiting), time.monotonic(), []
             waiting.append(number)

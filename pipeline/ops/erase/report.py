@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pipeline.core.erasure import Standing
+from pipeline.ops.spool import Removal
 from pipeline.settings.units import DURATION
 
 SHOWN: Final = 20
@@ -62,6 +63,7 @@ class Report:
         database: Name of the database that was looked at, without its password.
         contents: Rows of it with content of the requests.
         topics: Those that keep it until their retention ends.
+        spools: What each publishers' spool that was looked at had of it, by directory.
     """
 
     executed: bool
@@ -72,6 +74,7 @@ class Report:
     database: str | None = None
     contents: int = 0
     topics: Sequence[Kept] = field(default_factory=list)
+    spools: Mapping[str, Removal] = field(default_factory=dict)
 
     def of(self, standing: Standing | None) -> list[str]:
         """Ids of the requests that stand so."""
@@ -80,7 +83,9 @@ class Report:
     @property
     def refused(self) -> list[str]:
         """Those that can't be erased now."""
-        return self.of(Standing.OPEN) + self.of(Standing.CLOSING)
+        waiting = self.of(Standing.OPEN) + self.of(Standing.CLOSING)
+        spooled = {name for removal in self.spools.values() for name in (*removal.living, *removal.unsent)}
+        return waiting + sorted(spooled.difference(waiting))
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -107,6 +112,15 @@ def as_json(report: Report) -> dict[str, Any]:
             }
             for kept in report.topics
         ],
+        "spools": {
+            name: {
+                "chunks": dict(sorted(removal.chunks.items())),
+                "unsent": dict(sorted(removal.unsent.items())),
+                "living": dict(sorted(removal.living.items())),
+                "unreadable": [str(path) for path in removal.unread],
+            }
+            for name, removal in report.spools.items()
+        },
     }
 
 
@@ -126,8 +140,24 @@ def as_text(report: Report) -> Iterable[str]:
     else:
         verb = "deleted from" if report.executed else "to delete from"
         yield f"database  {report.contents:,} rows {verb} contents of {report.database}"
+    if not report.spools:
+        yield "spool     none was looked at: publishers keep on disk what Kafka did not take; name it with --spool"
+    for name, removal in report.spools.items():
+        yield from (f"spool     {name}: {words}" for words in _spooled(removal, executed=report.executed))
     for kept in report.topics:
         yield f"topic     {kept.topic}: {_kept(kept)}"
+
+
+def _spooled(removal: Removal, *, executed: bool) -> Iterable[str]:
+    """A line for each kind of what was found."""
+    yield f"{sum(removal.chunks.values()):,} chunks {'removed' if executed else 'to remove'}"
+    if removal.unsent:
+        chunks = f"{sum(removal.unsent.values()):,} chunks of {len(removal.unsent):,} requests"
+        yield f"{chunks} are not sent yet, and the bill needs them: streamledger spool send, then erase again"
+    if removal.living:
+        yield f"{sum(removal.living.values()):,} chunks are a living publisher's: erase again when it has sent them"
+    for path in removal.unread:
+        yield f"{path.name} can't be read to its end, and so not be searched: streamledger spool rm removes all of it"
 
 
 def _state(report: Report) -> str:

@@ -10,8 +10,12 @@ from typing import Final
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from pipeline.engine.config import Timing
+from pipeline.engine.transaction import Transactions
+from pipeline.ops.broker import Cluster
 from pipeline.ops.broker.ports import HOST, free_ports
 from pipeline.settings import Settings
 from pipeline.topics.admin import definitions
@@ -161,6 +165,34 @@ def test_a_worker_whose_group_has_no_coordinator_says_so_and_ends(
                 assert "did not take this worker in" in worker.wait_for("worker ends")["error_text"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.long
+def test_a_kafka_that_names_no_broker_is_waited_for(tmp_path: Path) -> None:
+    """As after a pause: it answers before its controller has taken the broker in again, here for seconds each time."""
+    seldom = {"broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "6000"}
+
+    async def scenario(servers: str) -> None:
+        deadline = time.monotonic() + SECONDS
+        transactions = Transactions({"bootstrap_servers": servers}, "id", group="g", timing=Timing())
+        while await _named(servers):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        await transactions.fence()
+        await transactions.stop()
+
+    with Cluster(tmp_path / "kafka", extra=seldom) as own:
+        asyncio.run(scenario(own.bootstrap_servers))
+
+
+async def _named(servers: str) -> int:
+    """How many brokers Kafka names."""
+    kafka = AIOKafkaClient(bootstrap_servers=servers)
+    try:
+        await kafka.bootstrap()
+        return len(kafka.cluster.brokers())
+    finally:
+        await kafka.close()
 
 
 async def coordinated(settings: Settings, cluster: ProxiedCluster, role: str) -> Settings:

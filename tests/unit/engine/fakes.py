@@ -55,6 +55,8 @@ class Batch:
 class Producer:
     """Writes down what it is told; `fail` names the step that fails with an error."""
 
+    client = SimpleNamespace(bootstrap=None)
+
     def __init__(self, **options: Any) -> None:
         """Take aiokafka's options."""
         self.options = options

@@ -83,11 +83,13 @@ def test_a_longer_wait_is_said_once_and_its_end_too(quick: list[str]) -> None:
     ids=["in", "no coordinator", "no subscription", "has to join again"],
 )
 def test_in_the_group_is_who_has_nothing_to_do_for_it(coordinator: Any, subscription: Any, expected: Place) -> None:
-    """A consumer without a partition is in as well."""
+    """A consumer without a partition is in as well; none is whose coordination has broken down."""
+    broken = False
     consumer = SimpleNamespace(
         _coordinator=SimpleNamespace(
             coordinator_id=coordinator,
             _pending_exception=None,
+            _coordination_task=SimpleNamespace(done=lambda: broken),
             generation=7,
             need_rejoin=lambda given: given == "rejoin",
         ),
@@ -95,6 +97,8 @@ def test_in_the_group_is_who_has_nothing_to_do_for_it(coordinator: Any, subscrip
     )
 
     assert place_of(consumer) == expected
+    broken = True
+    assert not place_of(consumer).joined
 
 
 def test_kafka_is_silent_since_the_last_answer_of_any_broker() -> None:

@@ -68,6 +68,8 @@ class Logs:
 class Consumer:
     """Reads the logs."""
 
+    _client = SimpleNamespace(bootstrap=None)
+
     def __init__(self, logs: Logs) -> None:
         """At no position yet."""
         self.logs = logs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ class Client:
 
     made: list[Client] = []  # noqa: RUF012 (all of one test)
     refuse = hang = False
+
+    _client = SimpleNamespace(bootstrap=None)
 
     def __init__(self, **options: Any) -> None:
         """Remember the isolation."""

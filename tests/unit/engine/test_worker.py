@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from pipeline.engine import worker as module
 from pipeline.engine.preflight import Cluster
 from pipeline.engine.telemetry import Telemetry
-from pipeline.engine.worker import _drained, _Worker, run
-from pipeline.errors import KafkaUnreachable, TopicDrift, UsageError
+from pipeline.engine.worker import _blamed, _drained, _Worker, run
+from pipeline.errors import BrokerFault, KafkaUnreachable, TopicDrift, UsageError
 from pipeline.settings import Settings
 from tests.unit.engine.fakes import config
 
@@ -53,6 +54,19 @@ def test_it_comes_up_when_kafka_does(
     assert asyncio.run(worker._reach()) == CLUSTER
     assert len(asked) == 5
     assert len([record for record in caplog.records if "waiting for Kafka" in str(record.msg)]) == 1
+
+
+def test_a_kafka_that_goes_away_while_the_worker_starts_is_the_broker_s_fault() -> None:
+    """Its error is said in words; whatever else Faust ends with stays what it is."""
+    gone, other = KafkaConnectionError("Unable to bootstrap"), RuntimeError("Faust stopped by itself")
+
+    told = _blamed(gone)
+    assert isinstance(told, BrokerFault)
+    assert (told.message, told.__cause__) == (
+        "Kafka went away while the worker joined its group: KafkaConnectionError",
+        gone,
+    )
+    assert _blamed(other) is other
 
 
 def test_a_signal_ends_the_wait_for_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings, client, load
+from pipeline.settings import Settings, client, load, producer
 
 
 class TestClient:
@@ -66,3 +66,14 @@ class TestClient:
 
         with pytest.raises(UsageError, match="ssl_certfile"):
             client(Settings(security_protocol="SSL", ssl_certfile=path))
+
+
+class TestProducer:
+    """What sends chunks: publisher, `produce` and `load` alike."""
+
+    @pytest.mark.parametrize(
+        ("told", "expected"), [({}, "zstd"), ({"compression": "lz4"}, "lz4"), ({"compression": "none"}, None)]
+    )
+    def test_batches_are_compressed_as_it_is_set(self, told: dict[str, str], expected: str | None) -> None:
+        """With zstd unless told otherwise; `none` is aiokafka's None."""
+        assert expected == producer(load(flags=told).settings, seconds=1)["compression_type"]

@@ -23,6 +23,7 @@ CONTRACT_NAMES = {
 }
 # fmt: on
 OPTIONAL = {
+    "compression",
     "estimate_usage",
     "metrics_token",
     "metrics_ssl_certfile",
@@ -30,7 +31,7 @@ OPTIONAL = {
     "metrics_ssl_cafile",
     *(name for name in NAMES if name.startswith("web_")),
 }  # fmt: skip
-"""Settings that the contract's list does not have; all are off by default."""
+"""Settings that the contract's list does not have; none of them changes a record unless it is asked for."""
 
 
 class TestDefaults:

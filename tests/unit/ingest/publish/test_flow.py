@@ -111,7 +111,7 @@ def test_a_gateway_may_number_its_chunks_itself() -> None:
         (None, {"timestamp": datetime(2026, 1, 1)}),  # noqa: DTZ001  without a zone is what is refused
         (None, {"model": 4}),
     ],
-    ids=["object", "list", "nan", "bool", "image", "word", "naive", "model"],
+    ids=["object", "list", "nan", "endless", "bool", "image", "word", "naive", "model"],
 )
 def test_what_breaks_the_contract_is_refused_and_leaves_a_gap(response: Any, fields: dict[str, Any]) -> None:
     """Its index is used up: a record that lacks a chunk says so."""

@@ -48,11 +48,12 @@ def test_litellm_s_streams(cases: dict[str, Any]) -> None:
 
 def test_litellm_keeps_usage_and_the_tap_finds_it(cases: dict[str, Any]) -> None:
     """What the provider stated in two pieces, and LiteLLM took out of what it hands on, is published as one usage."""
-    usage = cases["anthropic"]["chunks"][-1]["response"]["usage"]
+    for name in ("anthropic", "routed"):  # the latter through the proxy's router and the hooks of others
+        usage = cases[name]["chunks"][-1]["response"]["usage"]
 
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (31, 31, 62)
-    assert usage["prompt_tokens_details"]["cached_tokens"] == 6
-    assert cases["anthropic"]["opened"]["provider"] == "anthropic"
+        assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (31, 31, 62)
+        assert usage["prompt_tokens_details"]["cached_tokens"] == 6
+        assert cases[name]["opened"]["provider"] == "anthropic"
 
 
 def test_how_litellm_s_streams_end(cases: dict[str, Any]) -> None:
@@ -61,6 +62,24 @@ def test_how_litellm_s_streams_end(cases: dict[str, Any]) -> None:
     assert cases["left"]["errors"] == ["request_cancelled"]
     assert len(cases["left"]["chunks"]) == 3
     assert {case["calls"].count("close") for case in cases.values()} == {1}
+
+
+@pytest.mark.parametrize("name", ["reset", "cut", "routed reset"])
+def test_a_stream_that_litellm_takes_for_ended_has_no_finish_reason(cases: dict[str, Any], name: str) -> None:
+    """A connection that breaks is to LiteLLM an end with `stop`, which nobody has said: the record is incomplete."""
+    choices = [choice for chunk in cases[name]["chunks"] for choice in chunk["response"]["choices"]]
+
+    assert "".join(_texts(cases[name]))
+    assert {choice.get("finish_reason") for choice in choices} == {None}
+    assert (cases[name]["errors"], cases[name]["calls"][-1]) == ([], "close")
+
+
+@pytest.mark.parametrize("name", ["sync", "openai", "anthropic", "routed"])
+def test_a_stream_that_ended_has_its_finish_reason(cases: dict[str, Any], name: str) -> None:
+    """What the provider has said stays."""
+    choices = [choice for chunk in cases[name]["chunks"] for choice in chunk["response"]["choices"]]
+
+    assert [choice["finish_reason"] for choice in choices if choice.get("finish_reason")] == ["tool_calls"]
 
 
 def test_streams_of_other_endpoints(cases: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.core.erasure import Standing
 from pipeline.ops.erase.report import Kept, Report, as_json, as_text
+from pipeline.ops.spool import Removal
 
 DAY = 86_400_000
 NOON = 1_772_366_400_000
@@ -86,3 +88,21 @@ def test_a_topic_says_until_when_it_keeps_them(kept: Kept, until: str | None, wo
 
     assert as_json(made)["topics"][0]["until_at_least"] == until
     assert f"topic     t: {words}" in list(as_text(made))[-1]
+
+
+def test_what_lies_in_spools_is_said_for_each_of_them() -> None:
+    """Also that none was looked at: nobody who asks for an erasure thinks of a publisher's disk by himself."""
+    assert any(line.startswith("spool     none was looked at") for line in as_text(report()))
+    removal = Removal({"r-1": 2}, {"r-5": 1}, {"r-6": 3}, [Path("x.damaged")])
+    told = report(spools={"/spool": removal})
+    lines = [line for line in as_text(told) if line.startswith("spool     /spool: ")]
+
+    words = (
+        "2 chunks to remove",
+        "3 chunks of 1 requests are not sent yet",
+        "1 chunks are a living",
+        "x.damaged can't",
+    )
+    assert all(said in line for said, line in zip(words, lines, strict=True))
+    assert told.refused == ["r-3", "r-4", "r-5", "r-6"]
+    assert as_json(told)["spools"]["/spool"]["unreadable"] == ["x.damaged"]
