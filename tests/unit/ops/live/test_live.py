@@ -15,7 +15,7 @@ from pipeline.errors import UsageError
 from pipeline.ops.live import Live
 from pipeline.ops.live.letters import Letters, Refused, refused_by
 from pipeline.ops.live.rate import Rate
-from pipeline.ops.live.told import told_by
+from pipeline.ops.live.told import box_of, told_by
 from pipeline.settings import Settings
 from pipeline.testing import chat
 from tests.unit.ops.live.topics import CHUNKS, START, Message, Topics
@@ -42,6 +42,16 @@ def test_a_record_tells_its_cost_to_the_last_digit() -> None:
     assert rounded.box.cost == Decimal("0.1")
     assert without is not None
     assert (without.box.cost, without.box.unpriced_reason) == (None, "no_price")
+
+
+def test_a_record_has_one_box_however_it_was_read() -> None:
+    """From its bytes as they come, or out of its JSON as an explanation has it; what is no record has none."""
+    message = recorded(finish_reason="x" * 999)
+    read = told_by(message, 0)
+
+    assert read is not None
+    assert box_of(json.loads(message.value), message.offset) == read.box
+    assert box_of({"request_id": "r-1", "revision": 0, "source": None}, 0) is None
 
 
 @pytest.mark.parametrize(
