@@ -1,13 +1,14 @@
 """Settings: frozen values read once at the edge of the program (CONTRACT §6).
 
 Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
-clients, `right`, `denied`, `kept_off` and `unreached` for what Kafka says against them, `loopback` for addresses. May
-import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may import it.
+clients, `right`, `denied`, `kept_off` and `unreached` for what Kafka says against them; of addresses `parted`,
+`listened`, `loopback` and `url`. May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other room may
+import it.
 """
 
 from __future__ import annotations
 
-from pipeline.settings.address import loopback
+from pipeline.settings.address import listened, loopback, parted, url
 from pipeline.settings.client import MESSAGE_BYTES, client, producer
 from pipeline.settings.describe import default, placeholder, secret, show, what, why
 from pipeline.settings.model import ENV_PREFIX, NAMES, Settings
@@ -29,8 +30,10 @@ __all__ = [
     "default",
     "denied",
     "kept_off",
+    "listened",
     "load",
     "loopback",
+    "parted",
     "placeholder",
     "producer",
     "right",
@@ -38,6 +41,7 @@ __all__ = [
     "show",
     "unknown",
     "unreached",
+    "url",
     "what",
     "why",
 ]
