@@ -140,6 +140,23 @@ class TestPages:
 
         assert all("no Kafka answers at kafka:9092" in get(path, shown).text for path in ("/", "/open", "/requests/r1"))
 
+    def test_requests_that_no_worker_closes_are_said(self) -> None:
+        """A growing number of open requests alone tells nobody that no worker runs."""
+        shown = Shown(snapshot(headline=replace(HEADLINE, overdue=3)))
+
+        assert "3 overdue</b>: is a worker running?" in get("/", shown).text
+        assert "overdue" not in get("/").text
+
+    def test_what_is_not_read_yet_is_said_on_every_page(self) -> None:
+        """Right after a start sums are of a part only, and nothing is promised of what nobody has read."""
+        shown = Shown(snapshot(strip(), headline=replace(HEADLINE, behind=1_234)))
+        paths = ("/", "/open", "/money", "/dead", "/requests/r1")
+        blind = Shown(snapshot(dead=(), trouble="no Kafka answers"))
+
+        assert all("Still reading: 1,234 messages to go" in get(path, shown).text for path in paths)
+        assert not any("Still reading" in get(path).text for path in paths)
+        assert "Every chunk found its request" not in get("/dead", blind).text
+
     def test_unpriced_is_never_shown_as_free(self) -> None:
         """Without a cost the box says so, with its reason."""
         given = snapshot(strip(box=box(cost=None, unpriced_reason="no_usage")))
