@@ -132,7 +132,9 @@ class TestPages:
         """Nothing to show is not nothing to say."""
         nothing = replace(HEADLINE, requests=0, success_rate=None, latency_ms=None, open=0, oldest_ms=None, dead=0)
 
-        assert words in get(path, Shown(snapshot(headline=nothing, dead=(), money={}))).text
+        answer = get(path, Shown(snapshot(headline=nothing, dead=(), money={}), labels=()))
+
+        assert (answer.status_code, words in answer.text) == (200, True)
 
     def test_trouble_is_said_on_every_page(self) -> None:
         """The past is never shown as the present."""
