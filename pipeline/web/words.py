@@ -45,6 +45,11 @@ def coded(text: str) -> Markup:
     return Markup("").join(pieces)
 
 
+def sentence(text: str) -> str:
+    """A text that begins like a sentence, whatever word comes first; errors begin in the midst of one."""
+    return text[:1].upper() + text[1:]
+
+
 def short(number: int) -> str:
     """A number in few characters: 999, 12.3k, 4.5M, 7G."""
     amount, units = float(number), iter("kMG")
@@ -161,6 +166,7 @@ FILTERS: Final = {
         count,
         counted,
         coded,
+        sentence,
         short,
         usd,
         duration,

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
@@ -76,12 +76,19 @@ class Visit:
         return found
 
 
+class Served(NamedTuple):
+    """`streamledger web` as a process: its address, its process id."""
+
+    home: str
+    pid: int
+
+
 class Site:
     """The live page of a ledger, and a browser for it."""
 
-    def __init__(self, ledger: Ledger, home: str, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, ledger: Ledger, page: Served, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
         self.ledger = ledger
-        self.home = home
+        self.home, self.pid = page
         self._browser = browser
         self._loop = loop
 
@@ -120,8 +127,8 @@ def chromium() -> str:
 
 
 @contextmanager
-def serving(settings: Settings, program: Sequence[str] = ("-m", "pipeline")) -> Iterator[tuple[str, int]]:
-    """The page of a ledger for the block, as a process that ends in order: its address, and its process id.
+def serving(settings: Settings, program: Sequence[str] = ("-m", "pipeline")) -> Iterator[Served]:
+    """The page of a ledger for the block, as a process that ends in order.
 
     Args:
         settings: Of the ledger; its content is shown.
@@ -132,15 +139,15 @@ def serving(settings: Settings, program: Sequence[str] = ("-m", "pipeline")) -> 
     with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().split()[3].rstrip("/"), process.pid
+            yield Served(process.stdout.readline().split()[3].rstrip("/"), process.pid)
         finally:
             process.terminate()
         assert process.wait(SECONDS) == 0
 
 
 @pytest.fixture(scope="session")
-def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, str]]:
-    """A ledger with a worker, and the address of its page."""
+def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Served]]:
+    """A ledger with a worker, and its page."""
     assert chromium
     home = tmp_path_factory.mktemp("e2e")
     changes: dict[str, Any] = {
@@ -152,9 +159,9 @@ def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) 
     with (
         opened(kafka, home / "data", **changes) as ledger,
         running(ledger, home / "worker.log"),
-        serving(ledger.settings) as (address, _),
+        serving(ledger.settings) as page,
     ):
-        yield ledger, address
+        yield ledger, page
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +186,7 @@ def browser(chromium: str) -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]
 
 
 @pytest.fixture(scope="session")
-def site(served: tuple[Ledger, str], browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Site:
+def site(served: tuple[Ledger, Served], browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Site:
     """The page in a browser."""
     return Site(*served, *browser)
 

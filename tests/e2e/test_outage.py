@@ -122,7 +122,7 @@ def test_an_open_page_outlives_its_kafka(
 
     with (
         opened(cluster.bootstrap_servers, tmp_path / "data") as ledger,
-        serving(ledger.settings, PROGRAM) as (home, _),
+        serving(ledger.settings, PROGRAM) as served,
     ):
         ledger.send(chat("before").text("a", "b").cut(2))
 
@@ -134,6 +134,7 @@ def test_an_open_page_outlives_its_kafka(
             os.kill(broker.pid, number)
             await expect(page.get_by_role("alert")).to_contain_text("Not up to date. Kafka stopped answering")
             await expect(tile).to_have_text("1")
+            await expect(page.locator("#pulse")).to_have_text("connected")
             await asyncio.to_thread(bring_back)
             late = chat("before").text("a", "b", "c").chunks[2]
             await asyncio.to_thread(ledger.send, chat("after").text("a").cut(1), late)
@@ -143,4 +144,4 @@ def test_an_open_page_outlives_its_kafka(
             await expect(row.get_by_role("img")).to_have_accessible_name(re.compile("request before, .*, 3 chunks"))
             await expect(page.locator("#pulse")).to_have_text("live")
 
-        Site(ledger, home, *browser).visit(work)
+        Site(ledger, served, *browser).visit(work)

@@ -12,9 +12,14 @@
 
   const say = (next, text) => {
     state = next;
-    pulse.className = "pulse " + next;
+    pulse.className = "pulse " + (next === "on" && text !== "live" ? "idle" : next);
     pulse.textContent = text;
     pulse.hidden = false;
+  };
+  // Connected to a server that is itself cut off is not live; it says why on the page.
+  const connected = () => {
+    const text = document.querySelector("#trouble .trouble") ? "connected" : "live";
+    if (state !== "on" || pulse.textContent !== text) say("on", text);
   };
   const last = () => new Date(heard).toISOString().slice(11, 19) + " UTC";
   const release = () => connection && connection.reader && connection.reader.cancel();
@@ -25,7 +30,7 @@
   document.addEventListener("htmx:sse:after:connection", (event) => {
     connection = event.detail.connection;
     heard = Date.now();
-    say("on", "live");
+    connected();
   });
   // A stream that ends while paused is not asked for again; one that breaks is, and the page says so meanwhile.
   document.addEventListener("htmx:sse:before:connection", (event) => {
@@ -36,6 +41,7 @@
     if (state === "paused") event.preventDefault();
     else heard = Date.now();
   });
+  document.addEventListener("htmx:sse:after:message", () => state === "on" && connected());
   document.addEventListener("htmx:sse:error", () => {
     if (state !== "paused") say("off", "connection lost, as of " + last());
   });

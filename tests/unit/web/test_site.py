@@ -122,6 +122,8 @@ class TestPages:
         ("path", "words"),
         [
             ("/", "streamledger demo --web"),
+            ("/", "none yet"),
+            ("/", "nothing to price"),
             ("/open", "Nothing is in flight."),
             ("/open?model=x", "No request fits these filters."),
             ("/money", "streamledger usage --by model"),
@@ -130,7 +132,9 @@ class TestPages:
     )
     def test_an_empty_page_says_what_to_do_next(self, path: str, words: str) -> None:
         """Nothing to show is not nothing to say."""
-        nothing = replace(HEADLINE, requests=0, success_rate=None, latency_ms=None, open=0, oldest_ms=None, dead=0)
+        nothing = replace(
+            HEADLINE, requests=0, success_rate=None, latency_ms=None, unpriced=0, open=0, oldest_ms=None, dead=0
+        )
 
         answer = get(path, Shown(snapshot(headline=nothing, dead=(), money={}), labels=()))
 
@@ -140,7 +144,7 @@ class TestPages:
         """The past is never shown as the present."""
         shown = Shown(snapshot(strip(), trouble="no Kafka answers at kafka:9092"))
 
-        assert all("no Kafka answers at kafka:9092" in get(path, shown).text for path in ("/", "/open", "/requests/r1"))
+        assert all("No Kafka answers at kafka:9092" in get(path, shown).text for path in ("/", "/open", "/requests/r1"))
 
     def test_requests_that_no_worker_closes_are_said(self) -> None:
         """A growing number of open requests alone tells nobody that no worker runs."""
