@@ -26,7 +26,7 @@ WINDOW_SECONDS: Final = 3_600
     "same data directory while the rest comes in, and how long that took is shown. Exit 1 if a record is missing, "
     "double or differs from what is expected, or if the kill hit nothing unfinished. "
     "Without --bootstrap-servers it brings its own Kafka and leaves nothing behind but the database of --db. With "
-    "--web its topics are shown in a browser until Ctrl-C.",
+    "--web its topics are shown in a browser until Ctrl-C, which leaves the exit code as it is.",
     epilog=examples(
         "streamledger demo",
         "streamledger demo --bootstrap-servers localhost:9092",
