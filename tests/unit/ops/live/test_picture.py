@@ -69,19 +69,6 @@ def test_a_request_is_open_from_its_first_chunk_until_its_record() -> None:
     assert (headline.open, headline.oldest_ms, headline.requests, headline.success_rate) == (0, None, 1, 1.0)
 
 
-def test_a_request_that_should_have_its_record_by_now_is_overdue() -> None:
-    """Past the longest deadline with leeway for the worker, with a strip or without: then somebody has to look."""
-    topics = Topics()
-    topics.send(chat("r-1").text("a").chunks)
-    topics.send(chat("r-2").text("b").chunks)
-    last = topics.messages[-1].timestamp
-    for keep in (Keep(), Keep(requests=1)):
-        seen = picture(topics.messages, keep)
-        found = [look(seen, last + late, ALL).headline(0).overdue for late in (0, PATIENCE, PATIENCE + 1)]
-        assert found == [0, 1, 2]
-        assert look(seen, last + PATIENCE + 1, Filter(text="r-1")).headline(0).overdue == 1
-
-
 def test_dots_tell_kind_repeat_end_and_time_of_each_chunk() -> None:
     """A repeat is grey, the last chunk final, usage of its kind; times count from the first chunk's append time."""
     topics = Topics()
