@@ -62,6 +62,8 @@ def screen(view: View, names: Sequence[str], width: int | None = None, height: i
     lines = [Line(each) for each in _top(view.now)]
     if view.now.trouble is not None:
         lines.append(Line(safe(view.now.trouble), "bad"))
+    if overdue := view.now.headline.overdue:
+        lines.append(Line(f"overdue {overdue:,}: no record although it is time; is a worker running?", "bad"))
     most = next((name for columns, name in NAMES if width is not None and width < columns), NAME)
     sections = [
         _table(_HEADS["open"], _open(view.open, view.now.taken_at, most), {3, 4, 5}),
@@ -101,11 +103,9 @@ def _top(now: Snapshot) -> Iterator[str]:
     of: Headline = now.headline
     rate = NOTHING if of.success_rate is None else f"{of.success_rate:.1%}"
     oldest = "" if of.oldest_ms is None else f", oldest {age(of.oldest_ms)}"
-    overdue = f", overdue {of.overdue:,} (is a worker running?)" if of.overdue else ""
     behind = f"   {of.behind:,} offsets to read" if of.behind else ""
     yield f"{safe(now.ledger)}   {_time(now.taken_at)}   figures of the last {age(of.seconds * 1_000)}{behind}"
-    rates = f"chunks/s {of.chunks_per_second:,.1f}   records/s {of.records_per_second:,.1f}"
-    yield f"open {of.open:,}{oldest}{overdue}   {rates}"
+    yield f"open {of.open:,}{oldest}   chunks/s {of.chunks_per_second:,.1f}   records/s {of.records_per_second:,.1f}"
     yield f"requests {of.requests:,}   success {rate}   errors {of.errors:,}   incomplete {of.incomplete:,}"
     yield (f"tokens in {of.tokens_in:,}   out {of.tokens_out:,}   cost {_usd(of.cost)} USD   unpriced {of.unpriced:,}")
     yield (
