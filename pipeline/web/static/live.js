@@ -29,6 +29,7 @@
 
   document.addEventListener("htmx:sse:after:connection", (event) => {
     connection = event.detail.connection;
+    if (state === "paused") return setTimeout(release); // it was under way when somebody pressed the button
     heard = Date.now();
     connected();
   });
