@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Site, Visit
 
 LABELS = {"team": "search"}
+CONNECTED = re.compile("^(live|connected)$")
+"""A Kafka that a busy machine holds up for seconds is none of these tests' matter; that of an outage is stricter."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -55,7 +57,7 @@ def test_a_stream_is_seen_to_grow_and_to_collapse_into_its_record(site: Site) ->
 
     async def work(visit: Visit) -> None:
         await visit.go("/")
-        await expect(visit.page.locator("#pulse")).to_have_text("live")
+        await expect(visit.page.locator("#pulse")).to_have_text(CONNECTED)
         row = visit.page.get_by_role("row").filter(has_text="growing")
         for sent in (2, 5):
             await asyncio.to_thread(site.ledger.send, *chunks[max(sent - 3, 0) : sent])
@@ -112,7 +114,7 @@ def test_filters_narrow_the_list_while_one_types(site: Site) -> None:
         await asyncio.to_thread(site.ledger.send, *sent)
         await expect(rows).to_have_count(2)
         await expect(field).to_be_focused()
-        await expect(visit.page.locator("#pulse")).to_have_text("live")
+        await expect(visit.page.locator("#pulse")).to_have_text(CONNECTED)
         await field.fill("gpt-nothing")
         await expect(visit.page.get_by_text("No request fits these filters.")).to_be_visible()
 
@@ -186,7 +188,7 @@ def test_the_keyboard_is_enough(site: Site) -> None:
     async def work(visit: Visit) -> None:
         page = visit.page
         await visit.go("/")
-        await expect(page.locator("#pulse")).to_have_text("live")
+        await expect(page.locator("#pulse")).to_have_text(CONNECTED)
         await page.keyboard.press("Tab")
         await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         for name in ("Streamledger", "Live", "In flight", "Money", "Dead letters"):
@@ -246,14 +248,14 @@ def test_a_server_that_stands_still_is_not_taken_for_live(site: Site) -> None:
         pulse = visit.page.locator("#pulse")
         await visit.page.clock.install()
         await visit.go("/")
-        await expect(pulse).to_have_text("live")
+        await expect(pulse).to_have_text(CONNECTED)
         os.kill(site.pid, signal.SIGSTOP)
         try:
             await visit.page.clock.fast_forward(20_000)
             await expect(pulse).to_have_text(re.compile(r"no answer, as of \d\d:\d\d:\d\d UTC"))
         finally:
             os.kill(site.pid, signal.SIGCONT)
-        await expect(pulse).to_have_text("live")
+        await expect(pulse).to_have_text(CONNECTED)
 
     site.visit(work)
 
