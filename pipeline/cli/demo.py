@@ -26,7 +26,7 @@ WINDOW_SECONDS: Final = 3_600
     "same data directory while the rest comes in, and how long that took is shown. Exit 1 if a record is missing, "
     "double or differs from what is expected, or if the kill hit nothing unfinished. "
     "Without --bootstrap-servers it brings its own Kafka and leaves nothing behind but the database of --db. With "
-    "--web its topics are shown in a browser until Ctrl-C.",
+    "--web its topics are shown in a browser until Ctrl-C, which leaves the exit code as it is.",
     epilog=examples(
         "streamledger demo",
         "streamledger demo --bootstrap-servers localhost:9092",
@@ -52,11 +52,11 @@ def command(loaded: Loaded, *, db: Path | None, web: bool, as_json: bool) -> int
         require(loaded.settings)
     start_logging(loaded.settings)
     given = loaded.origins["bootstrap_servers"].kind != "default"
-    shown = partial(_show, loaded.settings) if web else None
+    shown = partial(_show, loaded.settings, aside=as_json) if web else None
     return demo.run(loaded.settings, own_kafka=not given, as_json=as_json, db=db, look=shown)
 
 
-def _show(settings: Settings, ledger: Settings) -> None:
+def _show(settings: Settings, ledger: Settings, *, aside: bool) -> None:
     """The demo's ledger, where the user's settings put the page; its content is made up, so it is shown."""
     mine = {name: getattr(settings, name) for name in NAMES if name.startswith("web_")}
-    asyncio.run(look(ledger.model_copy(update={**mine, "web_content": True}), WINDOW_SECONDS))
+    asyncio.run(look(ledger.model_copy(update={**mine, "web_content": True}), WINDOW_SECONDS, aside=aside))

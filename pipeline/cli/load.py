@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.layout import aligned
 from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import UsageError
+from pipeline.ops.layout import columns
 from pipeline.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _text(told: dict[str, Any]) -> list[str]:
         size = round(each["bytes"] / each["chunks"]) if each["chunks"] else 0
         figures = f"{each['requests']:,}", f"{each['chunks']:,}", f"{each['bytes'] / 1e6:,.1f}", f"{size:,}"
         rows.append((kind, *figures))
-    lines += aligned(rows, 1)
+    lines += columns(rows, right=range(1, len(rows[0])))
     for name in ("states", "troubles"):
         if told[name]:
             lines.append(f"{name}: " + ", ".join(f"{what} {count:,}" for what, count in told[name].items()))

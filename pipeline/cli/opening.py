@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.layout import aligned
 from pipeline.cli.progress import bar
+from pipeline.ops.layout import columns
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _lines(found: Sequence[Opening]) -> Iterable[str]:
                 opening.closed_by,
             )
         )
-    return aligned(rows)
+    return columns(rows)
 
 
 def _time(ms: int) -> str:

@@ -44,6 +44,9 @@ POLICY: Final = (
 )
 """Settings that decide what a record says."""
 
+WINDOWS: Final = range(1, 24 * 3_600 + 1)
+"""Seconds of a window that the topics are read back for, at every start."""
+
 
 def with_settings(*names: str) -> Decorator:
     """Give a command the named settings as `--kebab-case` flags, all of them as `--set`, and a `loaded` argument.
@@ -109,6 +112,17 @@ def duration(flag: str, text: str) -> int:
         raise UsageError(f"{flag} {text}: {wrong}") from None
 
 
+def window(text: str) -> int:
+    """Seconds that the value of `--window` stands for.
+
+    Raises UsageError for what is no duration, or not within WINDOWS.
+    """
+    seconds = duration("--window", text) // 1_000
+    if seconds not in WINDOWS:
+        raise UsageError(f"--window {text} is not between 1s and 24h", hint="write for example 15m")
+    return seconds
+
+
 def database(settings: Settings) -> str:
     """The DuckDB file of a ledger's records, where no other database is named."""
     return str(settings.data_dir / f"{settings.ledger}.duckdb")
@@ -121,6 +135,11 @@ def examples(*lines: str) -> str:
 
 input_argument = click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]")
 """For every command that reads lines."""
+
+window_option = click.option(
+    "--window", default="15m", show_default=True, metavar="DURATION", help="How far back figures and requests go."
+)
+"""For every command that shows the ledger as it is now; its value is for `window`."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 """For every command that prints a table or a summary."""
@@ -175,5 +194,7 @@ __all__ = [
     "input_argument",
     "json_option",
     "start_logging",
+    "window",
+    "window_option",
     "with_settings",
 ]

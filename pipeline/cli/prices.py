@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
-from pipeline.cli.layout import aligned
 from pipeline.cli.options import examples, json_option, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, FoundProblem, UsageError
+from pipeline.ops.layout import columns
 from pipeline.settings import Loaded
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def _lines(row: Row) -> Iterable[tuple[str, ...]]:
 
 def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
     """Cells under each other, as wide as they are: a pipe has no width."""
-    for line in aligned(rows):
+    for line in columns(rows):
         click.echo(line)
 
 

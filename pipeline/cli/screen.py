@@ -6,14 +6,15 @@ terminal. Imports the shapes of the live views.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from pipeline.cli.layout import aligned
 from pipeline.ops.explain.words import safe
+from pipeline.ops.kinds import KINDS
+from pipeline.ops.layout import columns
 
 if TYPE_CHECKING:
     from pipeline.ops.live import DeadRow, Headline, MoneyRow, Snapshot, Strip
@@ -24,14 +25,6 @@ NAMES: Final = ((100, 18), (130, 24))
 NAME: Final = 36
 """The same in a wider terminal, and in a text: a UUID fits."""
 
-TYPES: Final = {
-    "text.completion": "text",
-    "chat.completion": "chat",
-    "audio.speech": "speech",
-    "audio.transcription": "transcr.",
-    "image.generation": "images",
-    "responses": "responses",
-}
 _HEADS: Final = {
     "open": ("open request", "type", "provider/model", "age", "chunks", "gaps", "labels"),
     "closed": ("finished", "type", "status", "in", "out", "cost USD", "latency", "provider/model"),
@@ -69,11 +62,13 @@ def screen(view: View, names: Sequence[str], width: int | None = None, height: i
     lines = [Line(each) for each in _top(view.now)]
     if view.now.trouble is not None:
         lines.append(Line(safe(view.now.trouble), "bad"))
+    if overdue := view.now.headline.overdue:
+        lines.append(Line(f"overdue {overdue:,}: no record although it is time; is a worker running?", "bad"))
     most = next((name for columns, name in NAMES if width is not None and width < columns), NAME)
     sections = [
         _table(_HEADS["open"], _open(view.open, view.now.taken_at, most), {3, 4, 5}),
         _table(_HEADS["closed"], _closed(view.closed, most), {3, 4, 5, 6}),
-        *(_table((name, *_MONEY), _money(view.now.money[name], most), set(range(1, 7))) for name in names),
+        *(_table((name, *_MONEY), _money(view.now.money[name], most), range(1, 7)) for name in names),
         _table(_HEADS["dead"], _dead(view.now.dead, view.now.taken_at), {1, 2}),
     ]
     sections = [section for section in sections if len(section) > 1]
@@ -110,7 +105,7 @@ def _top(now: Snapshot) -> Iterator[str]:
     oldest = "" if of.oldest_ms is None else f", oldest {age(of.oldest_ms)}"
     behind = f"   {of.behind:,} offsets to read" if of.behind else ""
     yield f"{safe(now.ledger)}   {_time(now.taken_at)}   figures of the last {age(of.seconds * 1_000)}{behind}"
-    yield (f"open {of.open:,}{oldest}   chunks/s {of.chunks_per_second:,.1f}   records/s {of.records_per_second:,.1f}")
+    yield f"open {of.open:,}{oldest}   chunks/s {of.chunks_per_second:,.1f}   records/s {of.records_per_second:,.1f}"
     yield f"requests {of.requests:,}   success {rate}   errors {of.errors:,}   incomplete {of.incomplete:,}"
     yield (f"tokens in {of.tokens_in:,}   out {of.tokens_out:,}   cost {_usd(of.cost)} USD   unpriced {of.unpriced:,}")
     yield (
@@ -119,25 +114,16 @@ def _top(now: Snapshot) -> Iterator[str]:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> list[str]:
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int]) -> list[str]:
     """Head and rows as lines; the columns with these places are numbers."""
-    table = [tuple(heads), *map(tuple, rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lined = [
-        [
-            cell.rjust(width) if place in numbers else cell
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in table
-    ]
-    return list(aligned(lined))
+    return list(columns([heads, *rows], right=numbers))
 
 
 def _open(strips: Iterable[Strip], now: int, most: int) -> Iterator[tuple[str, ...]]:
     for strip in strips:
         yield (
             _short(strip.request_id, most),
-            TYPES.get(strip.stream_type, strip.stream_type),
+            KINDS.get(strip.stream_type, strip.stream_type),
             _named(strip, most),
             age(now - strip.started_at),
             f"{strip.chunks:,}",
@@ -152,7 +138,7 @@ def _closed(strips: Iterable[Strip], most: int) -> Iterator[tuple[str, ...]]:
         if box is not None:
             yield (
                 _short(strip.request_id, most),
-                TYPES.get(strip.stream_type, strip.stream_type),
+                KINDS.get(strip.stream_type, strip.stream_type),
                 box.status,
                 _count(box.tokens_in),
                 _count(box.tokens_out),
@@ -182,7 +168,7 @@ def _dead(rows: Iterable[DeadRow], now: int) -> Iterator[tuple[str, ...]]:
 
 def _named(strip: Strip, most: int) -> str:
     """Provider and model, as far as they are known."""
-    return _short("/".join(name for name in (strip.provider, strip.model) if name) or NOTHING, most)
+    return _short(strip.named or NOTHING, most)
 
 
 def _short(text: str, most: int) -> str:

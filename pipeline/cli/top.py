@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli import options
+from pipeline.cli.options import KAFKA, duration, examples, json_option, start_logging, window_option, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.screen import View, screen
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import FOUND_PROBLEM, OK, UsageError
+from pipeline.ops.live.view import STATUSES
 from pipeline.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 ROWS: Final = 100
 """Requests that a screen may have: more than any terminal is high."""
 STYLES: Final = {"head": "bold reverse", "bad": "bold red", "": ""}
-STATUSES: Final = ("open", "closed", "success", "error", "incomplete")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Asked:
         "streamledger top --once --json | jq .headline",
     ),
 )
-@click.option("--window", default="15m", metavar="DURATION", show_default=True, help="What figures speak of.")
+@window_option
 @click.option("--interval", default="1s", metavar="DURATION", show_default=True, help="Between two screens.")
 @click.option("--model", metavar="NAME", help="Only requests of this model.")
 @click.option("--provider", metavar="NAME", help="Only requests of this provider.")
@@ -98,7 +99,7 @@ def command(loaded: Loaded, *, once: bool, as_json: bool, window: str, interval:
     order = _Asked(
         Filter(**named, labels=labels_of(asked["labels"])),
         tuple(dict.fromkeys(asked["names"])),
-        _seconds("--window", window),
+        options.window(window),
         duration("--interval", interval) / 1_000,
         asked["requests"],
     )
@@ -108,13 +109,6 @@ def command(loaded: Loaded, *, once: bool, as_json: bool, window: str, interval:
         return asyncio.run(_once(settings, order, as_json=as_json))
     asyncio.run(_watch(settings, order))
     return OK
-
-
-def _seconds(flag: str, text: str) -> int:
-    seconds = duration(flag, text) // 1_000
-    if seconds < 1:
-        raise UsageError(f"{flag} {text} is too short", hint="write for example 15m")
-    return seconds
 
 
 @contextlib.asynccontextmanager

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.layout import aligned
 from pipeline.cli.options import KAFKA, POLICY, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
+from pipeline.ops.layout import columns
 from pipeline.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -221,7 +221,8 @@ def _print(answer: Answer, question: Question) -> None:
     total = ("total", *("" for _ in question.by[1:]))
     places = _places(answer)
     rows = [(*_names(line, question), *_cells(line, places)) for line in answer.lines]
-    for text in aligned([heads, *rows, (*total, *_cells(answer.total, places))], left):
+    lines = [heads, *rows, (*total, *_cells(answer.total, places))]
+    for text in columns(lines, right=range(left, len(heads))):
         click.echo(text)
     for note in _notes(answer):
         click.echo(note)

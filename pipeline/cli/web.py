@@ -11,14 +11,12 @@ from typing import Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, POLICY, duration, examples, start_logging, with_settings
+from pipeline.cli import options
+from pipeline.cli.options import KAFKA, LOGGING, POLICY, examples, start_logging, window_option, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
 from pipeline.settings import NAMES, Loaded, Settings
 
-WINDOW: Final = "15m"
-LONGEST: Final = 24 * 3_600
-"""Seconds of a window: it is read again at every start."""
 LIBRARIES: Final = ("jinja2", "sse_starlette", "starlette", "uvicorn")
 """Of the extra [web]."""
 
@@ -36,7 +34,7 @@ LIBRARIES: Final = ("jinja2", "sse_starlette", "starlette", "uvicorn")
         "curl -s localhost:8420/api/snapshot",
     ),
 )
-@click.option("--window", default=WINDOW, show_default=True, metavar="DURATION", help="How far back it looks.")
+@window_option
 @click.option("--content", is_flag=True, help="Show answers and tool calls to everybody who may see the page.")
 @with_settings(
     *KAFKA,
@@ -49,9 +47,7 @@ def command(loaded: Loaded, *, window: str, content: bool) -> int:
     """Serve until it is stopped."""
     require(loaded.settings)
     start_logging(loaded.settings, third_party="warning")
-    seconds = duration("--window", window) // 1_000
-    if not 1 <= seconds <= LONGEST:
-        raise UsageError(f"--window {window} is not between 1s and 24h")
+    seconds = options.window(window)
     shown = loaded.settings.model_copy(update={"web_content": True}) if content else loaded.settings
     asyncio.run(look(shown, seconds))
     return OK
@@ -73,13 +69,12 @@ def require(settings: Settings) -> None:
     check(settings)
 
 
-async def look(settings: Settings, window: int) -> None:
-    """Serve the page of a ledger, `window` seconds of it, until a signal."""
+async def look(settings: Settings, window: int, *, aside: bool = False) -> None:
+    """Serve the page of a ledger, `window` seconds of it, until a signal; where it is stands on stdout, or `aside`."""
     from pipeline.ops.live import Live
     from pipeline.web import serve
 
-    await serve(settings, Live(settings, window=window), _ready)
+    def ready(url: str) -> None:
+        click.echo(f"Streamledger is at {url}   (Ctrl-C ends it)", err=aside)
 
-
-def _ready(url: str) -> None:
-    click.echo(f"Streamledger is at {url}   (Ctrl-C ends it)")
+    await serve(settings, Live(settings, window=window), ready)

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings, loopback
-
-LOOPBACK: Final = "127.0.0.1"
+from pipeline.settings import Settings, listened, loopback
 
 CLOSE_IT: Final = (
     "set metrics_token (by environment or file), or metrics_ssl_certfile with metrics_ssl_cafile; or listen on "
@@ -68,7 +66,7 @@ def guard_of(settings: Settings) -> Guard | None:
     """
     if settings.metrics_address is None:
         return None
-    host, port = address(settings.metrics_address)
+    host, port = listened(settings.metrics_address)
     tls = _tls(settings)
     certified = tls is not None and settings.metrics_ssl_cafile is not None
     token = None if settings.metrics_token is None else settings.metrics_token.get_secret_value().encode()
@@ -76,19 +74,6 @@ def guard_of(settings: Settings) -> Guard | None:
     if guard.open and not loopback(host):
         raise UsageError(f"metrics_address {settings.metrics_address} would be open to everybody", hint=CLOSE_IT)
     return guard
-
-
-def address(text: str) -> tuple[str, int]:
-    """Host and port of `host:port`; without a host, or as localhost, it is the loopback address.
-
-    Raises:
-        UsageError: there is no such port.
-    """
-    host, _, port = text.rpartition(":")
-    if int(port) > 0xFFFF:
-        raise UsageError(f"metrics_address {text} has no port that exists", hint="ports end at 65535")
-    host = host.removeprefix("[").removesuffix("]")
-    return (LOOPBACK if host in ("", "localhost") else host), int(port)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

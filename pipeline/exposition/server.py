@@ -28,7 +28,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from pipeline.errors import UsageError
 from pipeline.exposition.guard import Guard, guard_of
 from pipeline.log import get_logger
-from pipeline.settings import Settings
+from pipeline.settings import Settings, url
 
 log = get_logger(__name__)
 
@@ -77,13 +77,12 @@ def listening(settings: Settings, shown: Shown) -> Iterator[str | None]:
         return
     server = _bound(guard, shown, str(settings.metrics_address))
     host, port = server.server_address[:2]
-    name = f"[{host!s}]" if ":" in str(host) else str(host)
-    url = f"{'http' if guard.tls is None else 'https'}://{name}:{port}"
+    home = url(str(host), port, tls=guard.tls is not None)
     thread = threading.Thread(target=server.serve_forever, args=(TURN_SECONDS,), name="metrics", daemon=True)
     thread.start()
-    log.info("metrics", url=f"{url}/metrics")
+    log.info("metrics", url=f"{home}/metrics")
     try:
-        yield url
+        yield home
     finally:
         server.shutdown()
         server.server_close()

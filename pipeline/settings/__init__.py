@@ -2,13 +2,13 @@
 
 Public face of the package: `load` for commands, `Settings` for everything below them, `client` and `producer` for Kafka
 clients, `patient` for those that must know a broker, `right`, `denied`, `kept_off` and `unreached` for what Kafka says
-against them, `loopback` for addresses. May import `pipeline.errors` and, lazily, `pipeline.core.policy`; every other
-room may import it.
+against them; of addresses `parted`, `listened`, `loopback` and `url`. May import `pipeline.errors` and, lazily,
+`pipeline.core.policy`; every other room may import it.
 """
 
 from __future__ import annotations
 
-from pipeline.settings.address import loopback
+from pipeline.settings.address import listened, loopback, parted, url
 from pipeline.settings.brokers import patient
 from pipeline.settings.client import MESSAGE_BYTES, client, producer
 from pipeline.settings.describe import default, placeholder, secret, show, what, why
@@ -31,8 +31,10 @@ __all__ = [
     "default",
     "denied",
     "kept_off",
+    "listened",
     "load",
     "loopback",
+    "parted",
     "patient",
     "placeholder",
     "producer",
@@ -41,6 +43,7 @@ __all__ = [
     "show",
     "unknown",
     "unreached",
+    "url",
     "what",
     "why",
 ]

@@ -39,6 +39,24 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """Topics as a cluster tells of them; those that do not exist are left out.
+
+    Attributes:
+        parts: Their partitions, as Kafka describes each: leader, replicas, isr.
+        hidden: Those that this user may not see, there or not.
+    """
+
+    parts: Mapping[str, Sequence[Mapping[str, Any]]]
+    hidden: frozenset[str]
+
+    def found(self, topic: str, config: Mapping[str, str]) -> Found:
+        """One of them, with its settings."""
+        parts = self.parts[topic]
+        return Found(len(parts), min((len(part["replicas"]) for part in parts), default=0), config)
+
+
+@dataclass(frozen=True)
 class Counts:
     """Topics as anyone may see them who may DESCRIBE them.
 
@@ -135,9 +153,15 @@ async def counts(client: Client, names: Sequence[str]) -> Counts:
         AccessRefused: The login is refused.
     """
     async with administering(client) as admin:
-        described = await admin.describe_topics(list(names))
-    return Counts(
-        {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0},
+        seen = await sighted(admin, names)
+    return Counts({name: len(parts) for name, parts in seen.parts.items()}, seen.hidden)
+
+
+async def sighted(admin: AIOKafkaAdminClient, names: Sequence[str]) -> Sighting:
+    """Ask for topics by name; without their settings, which are another right."""
+    described = await admin.describe_topics(list(names)) if names else []
+    return Sighting(
+        {each["topic"]: each["partitions"] for each in described if each["error_code"] == 0},
         frozenset(each["topic"] for each in described if each["error_code"] == TOPIC_DENIED),
     )
 
@@ -257,14 +281,10 @@ def _new_topic(topic: Topic) -> NewTopic:
 
 async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str], operation: str) -> dict[str, Found]:
     """Partitions, replicas and settings of those topics that exist."""
-    if not names:
-        return {}
-    described = await admin.describe_topics(list(names))
-    for each in described:
-        if each["error_code"] == TOPIC_DENIED:
-            raise denied(operation, "topic", each["topic"])
-    there = {each["topic"]: each["partitions"] for each in described if each["error_code"] == 0}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+    seen = await sighted(admin, names)
+    if seen.hidden:
+        raise denied(operation, "topic", min(seen.hidden))
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in seen.parts]
     answers = await admin.describe_configs(resources) if resources else []
     config = {}
     for code, _, _, name, entries in (resource for answer in answers for resource in answer.resources):
@@ -272,10 +292,7 @@ async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str], operation:
             raise denied("DESCRIBE_CONFIGS", "topic", name)
         if code == 0:
             config[name] = {entry[0]: entry[1] for entry in entries}
-    return {
-        name: Found(len(parts), min((len(part["replicas"]) for part in parts), default=0), config.get(name, {}))
-        for name, parts in there.items()
-    }
+    return {name: seen.found(name, config.get(name, {})) for name in seen.parts}
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:

@@ -14,10 +14,11 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.ops.dead.advice import advice
-from pipeline.ops.live.view import Snapshot, Strip
+from pipeline.ops.kinds import KINDS
+from pipeline.ops.live.view import STATUSES, Snapshot, Strip
 from pipeline.web import words
 from pipeline.web.picture import Picture, Scale, picture, span_of
-from pipeline.web.question import ANY, STATUSES, Question
+from pipeline.web.question import ANY, Question
 
 PARTS: Final[Mapping[str, Sequence[str]]] = {
     "live": ("trouble", "headline", "strips"),
@@ -44,7 +45,7 @@ def environment() -> Environment:
     made.filters.update(words.FILTERS)
     made.filters["path"] = Picture.path
     made.filters["quoted"] = quoted
-    made.globals.update(advice=advice, ANY=ANY, STATUSES=STATUSES, KINDS=words.KINDS)
+    made.globals.update(advice=advice, ANY=ANY, STATUSES=STATUSES, KINDS=KINDS)
     return made
 
 

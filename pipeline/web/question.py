@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, Literal, get_args
+from typing import Final
 from urllib.parse import urlencode
 
-from pipeline.ops.live.view import Filter
+from pipeline.ops.live.view import STATUSES, Filter
 
-Status = Literal["open", "closed", "success", "error", "incomplete"]
-
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 ANY: Final = "any"
 LONGEST: Final = 512
 """Characters of a filter that are read: a request id has no more bytes."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from pipeline.errors import FoundProblem, KafkaUnreachable, StreamledgerError
 from pipeline.ops.explain import problem
 from pipeline.ops.explain.words import brought
-from pipeline.ops.live.view import Box, Dot, Gap, Strip
+from pipeline.ops.live.told import box_of
+from pipeline.ops.live.view import Dot, Gap, Strip
 from pipeline.web.access import Grant
 from pipeline.web.answer import Piece, answer
 from pipeline.web.inquiry import Busy, Inquiry, Json, Told
@@ -66,7 +66,7 @@ async def report(inquiry: Inquiry, request_id: str, grant: Grant, strip: Strip |
     except Busy as busy:
         return Failure(str(busy), None, again=True)
     except KafkaUnreachable:
-        return Failure("Kafka does not answer", "the banner on top is gone when it does", again=True)
+        return Failure("Kafka does not answer", "try again when it does", again=True)
     except FoundProblem as missing:
         return Failure(missing.message, missing.hint, again=False)
     except StreamledgerError as error:
@@ -103,6 +103,9 @@ def strip_of(told: Told, known: Strip | None) -> Strip | None:
     dots = tuple(_dot(row, ms - start) for row, ms in zip(rows, times, strict=True))
     first = next((dot.at_ms for dot, row in zip(dots, rows, strict=True) if "first content" in row["marks"]), None)
     summary: Any = document["summary"] or {}
+    box = known.box if known is not None else None
+    if box is None and told.record is not None and told.offset is not None:
+        box = box_of(told.record, told.offset)
     return Strip(
         request_id=document["request_id"],
         stream_type=summary.get("stream_type") or (known.stream_type if known is not None else ""),
@@ -116,34 +119,10 @@ def strip_of(told: Told, known: Strip | None) -> Strip | None:
         dots=dots,
         first_token_ms=known.first_token_ms if first is None and known is not None else first,
         gaps=tuple(Gap(gap["attempt"], gap["first"], gap["last"], gap["image_index"]) for gap in document["gaps"]),
-        box=known.box if known is not None and known.box is not None else box_of(told),
+        box=box,
         partition=document["evidence"]["read"]["partition"],
         first_offset=rows[0]["offset"],
         last_offset=rows[-1]["offset"],
-    )
-
-
-def box_of(told: Told) -> Box | None:
-    """What the newest record says, as the live view would have it."""
-    record = told.record
-    if record is None or told.offset is None:
-        return None
-    usage, details = record["token_usage"] or {}, record["cost_details"] or {}
-    total = details.get("total")
-    return Box(
-        record_id=record["record_id"],
-        revision=record["revision"],
-        status=record["status"],
-        closed_by=record["closed_by"],
-        complete=record["complete"],
-        finish_reason=record["finish_reason"],
-        tokens_in=usage.get("prompt_tokens"),
-        tokens_out=usage.get("completion_tokens"),
-        cost=None if total is None or record["cost"] is None else Decimal(total),
-        unpriced_reason=details.get("reason") if record["cost"] is None else None,
-        latency_ms=record["latency"],
-        first_token_ms=record["time_to_first_token"],
-        offset=told.offset,
     )
 
 

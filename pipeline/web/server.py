@@ -18,9 +18,9 @@ from typing import Final, Protocol
 import uvicorn
 
 from pipeline.errors import UsageError
-from pipeline.settings import Settings, loopback
+from pipeline.settings import Settings, listened, loopback, url
 from pipeline.web.access import Access
-from pipeline.web.address import bound, parted, url
+from pipeline.web.address import bound
 from pipeline.web.site import Source, application
 
 CONNECTIONS: Final = 256
@@ -63,7 +63,7 @@ def check(settings: Settings) -> None:
     Raises:
         UsageError: the address is seen by others and there is no token, or the certificate can't be read.
     """
-    host, _ = parted(settings.web_address)
+    host, _ = listened(settings.web_address)
     if settings.web_token is None and not loopback(host):
         raise UsageError(
             f"web_address {settings.web_address} is seen by other machines and there is no web_token",
@@ -112,7 +112,8 @@ async def _serve(settings: Settings, source: Running, listening: socket.socket, 
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    server = _Server(config, lambda: ready(url(listening, tls=certificate is not None)))
+    host, port = listening.getsockname()[:2]
+    server = _Server(config, lambda: ready(f"{url(host, port, tls=certificate is not None)}/"))
 
     def end() -> None:
         server.should_exit = True

@@ -202,8 +202,8 @@ def application(source: Source, settings: Settings, access: Access) -> tuple[ASG
 
 
 async def _alive(_: Request) -> Response:
-    """That the process answers; whether Kafka does is told on its pages."""
-    return JSONResponse({"status": "ok"})
+    """That the process answers, as workers tell it; whether Kafka does is told on its pages."""
+    return JSONResponse({"live": True, "reasons": []})
 
 
 async def _missing(request: Request, error: Exception) -> Response:

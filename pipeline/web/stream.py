@@ -23,8 +23,9 @@ READERS: Final = 64
 """At once: a hundred tabs of one team are no load, a thousand are a mistake or worse."""
 PATIENCE: Final = 10.0
 """Seconds that a reader has for one message."""
-HEARTBEAT: Final = 15
-"""Seconds after which a comment is sent, so that proxies keep the connection and a dead one is found."""
+HEARTBEAT: Final = 5
+"""Seconds after which an event without data is sent: proxies keep the connection, and a page that hears nothing for
+three of them says that it is not live (`static/live.js`)."""
 IDLE: Final = 1.0
 """Seconds after which an unchanged page is drawn again: ages grow without any event."""
 SUMMARY_SECONDS: Final = 30.0
@@ -64,7 +65,13 @@ class Streams:
             return PlainTextResponse(
                 "Too many readers; the page is whole without events.\n", 503, {"Retry-After": "30"}
             )
-        return EventSourceResponse(self._events(question), ping=HEARTBEAT, send_timeout=PATIENCE, sep="\n")
+        return EventSourceResponse(
+            self._events(question),
+            ping=HEARTBEAT,
+            ping_message_factory=lambda: ServerSentEvent(event="beat", sep="\n"),
+            send_timeout=PATIENCE,
+            sep="\n",
+        )
 
     async def _events(self, question: Question) -> AsyncIterator[ServerSentEvent]:
         """What has changed since the last message, as one message."""

@@ -5,27 +5,17 @@ Owns their forms, which templates use as filters. Imports MarkupSafe and the vie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from markupsafe import Markup, escape
 
+from pipeline.ops.kinds import KINDS
 from pipeline.ops.live.view import Gap, Strip
 
 NOTHING: Final = "–"
 """What stands where nothing is known."""
-
-KINDS: Final[Mapping[str, str]] = {
-    "chat.completion": "chat",
-    "text.completion": "text",
-    "responses": "responses",
-    "audio.speech": "speech",
-    "audio.transcription": "transcription",
-    "image.generation": "image",
-}
-"""Stream types in one word."""
 
 TAIL: Final = 8
 """Characters of a request id that are shown whatever else has to go."""
@@ -53,6 +43,11 @@ def coded(text: str) -> Markup:
         Markup("<code>{}</code>").format(piece) if at % 2 else escape(piece) for at, piece in enumerate(text.split("`"))
     )
     return Markup("").join(pieces)
+
+
+def sentence(text: str) -> str:
+    """A text that begins like a sentence, whatever word comes first; errors begin in the midst of one."""
+    return text[:1].upper() + text[1:]
 
 
 def short(number: int) -> str:
@@ -138,8 +133,8 @@ def kind(stream_type: str) -> str:
 
 
 def named(strip: Strip) -> str:
-    """Provider and model."""
-    return "/".join(part for part in (strip.provider, strip.model) if part) or NOTHING
+    """Provider and model, as far as they are known."""
+    return strip.named or NOTHING
 
 
 def gap(missing: Gap) -> str:
@@ -152,7 +147,7 @@ def gap(missing: Gap) -> str:
 def said(strip: Strip) -> str:
     """A strip in words, for whoever does not see it."""
     told = [f"request {strip.request_id}", kind(strip.stream_type)]
-    told += [named(strip)] if strip.provider or strip.model else []
+    told += [strip.named] if strip.named else []
     told.append("1 chunk" if strip.chunks == 1 else f"{strip.chunks:,} chunks")
     told += [f"first token after {duration(strip.first_token_ms)}"] if strip.first_token_ms is not None else []
     told += [f"gap {', '.join(map(gap, strip.gaps[:3]))}"] if strip.gaps else []
@@ -171,6 +166,7 @@ FILTERS: Final = {
         count,
         counted,
         coded,
+        sentence,
         short,
         usd,
         duration,

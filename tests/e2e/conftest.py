@@ -13,16 +13,17 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from pipeline.ops.demo.worker import environment
+from pipeline.settings import Settings
 from pipeline.testing import Ledger
 from pipeline.testing.ledger import opened
 from pipeline.testing.worker import running
@@ -75,12 +76,19 @@ class Visit:
         return found
 
 
+class Served(NamedTuple):
+    """`streamledger web` as a process: its address, its process id."""
+
+    home: str
+    pid: int
+
+
 class Site:
     """The live page of a ledger, and a browser for it."""
 
-    def __init__(self, ledger: Ledger, home: str, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, ledger: Ledger, page: Served, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
         self.ledger = ledger
-        self.home = home
+        self.home, self.pid = page
         self._browser = browser
         self._loop = loop
 
@@ -118,9 +126,28 @@ def chromium() -> str:
     return found
 
 
+@contextmanager
+def serving(settings: Settings, program: Sequence[str] = ("-m", "pipeline")) -> Iterator[Served]:
+    """The page of a ledger for the block, as a process that ends in order.
+
+    Args:
+        settings: Of the ledger; its content is shown.
+        program: Arguments of the interpreter before the name of the command.
+    """
+    told = environment(settings.model_copy(update={"web_address": "127.0.0.1:0", "web_content": True}))
+    command = [sys.executable, *program, "web"]
+    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Served(process.stdout.readline().split()[3].rstrip("/"), process.pid)
+        finally:
+            process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
 @pytest.fixture(scope="session")
-def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, str]]:
-    """A ledger with a worker, and the address of its page; `streamledger web` as a process."""
+def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Served]]:
+    """A ledger with a worker, and its page."""
     assert chromium
     home = tmp_path_factory.mktemp("e2e")
     changes: dict[str, Any] = {
@@ -129,21 +156,17 @@ def served(kafka: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) 
         "session_window": "20s",
         "clock_slack": "1s",
     }
-    with opened(kafka, home / "data", **changes) as ledger, running(ledger, home / "worker.log"):
-        settings = ledger.settings.model_copy(update={"web_address": "127.0.0.1:0", "web_content": True})
-        command = [sys.executable, "-m", "pipeline", "web"]
-        with subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                yield ledger, process.stdout.readline().split()[3].rstrip("/")
-            finally:
-                process.terminate()
-            assert process.wait(SECONDS) == 0
+    with (
+        opened(kafka, home / "data", **changes) as ledger,
+        running(ledger, home / "worker.log"),
+        serving(ledger.settings) as page,
+    ):
+        yield ledger, page
 
 
 @pytest.fixture(scope="session")
-def site(served: tuple[Ledger, str], chromium: str) -> Iterator[Site]:
-    """The page in a browser."""
+def browser(chromium: str) -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """A browser, and the loop that it runs on."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -153,13 +176,19 @@ def site(served: tuple[Ledger, str], chromium: str) -> Iterator[Site]:
 
     expect.set_options(timeout=SECONDS * 1_000)
     playwright = wait(async_playwright().start())
-    browser = wait(playwright.chromium.launch(executable_path=chromium, args=list(QUIET)))
-    yield Site(*served, browser, loop)
-    wait(browser.close())
+    opened = wait(playwright.chromium.launch(executable_path=chromium, args=list(QUIET)))
+    yield opened, loop
+    wait(opened.close())
     wait(playwright.stop())
     loop.call_soon_threadsafe(loop.stop)
     thread.join(SECONDS)
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def site(served: tuple[Ledger, Served], browser: tuple[Browser, asyncio.AbstractEventLoop]) -> Site:
+    """The page in a browser."""
+    return Site(*served, *browser)
 
 
 @pytest.fixture(scope="session")

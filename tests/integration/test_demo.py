@@ -1,4 +1,4 @@
-"""The demo on a real Kafka: sixty of sixty, and nothing left behind however it ends."""
+"""The demo on a real Kafka: sixty of sixty, seen on its page, and nothing left behind however it ends."""
 
 import asyncio
 import json
@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -56,6 +59,13 @@ def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def shown(page: str) -> dict[str, Any] | None:
+    """The headline of a page, once it has read as many records as there are requests."""
+    with urllib.request.urlopen(f"{page}api/snapshot", timeout=30) as answer:  # noqa: S310 (our own process)
+        headline: dict[str, Any] = json.load(answer)["headline"]
+    return headline if headline["requests"] == REQUESTS else None
+
+
 def demo_topics(kafka: str) -> set[str]:
     """Topics of demos on a Kafka, once the brokers have heard of those that were deleted; which may take a moment."""
 
@@ -91,13 +101,22 @@ def descendants(folder: Path) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_the_demo_brings_its_own_kafka_and_every_record_is_right(scratch: Path) -> None:
-    """What `make demo` promises: a kill in mid-stream, all records equal, and neither process nor directory behind."""
-    with demo("--json") as process:
+    """A kill in mid-stream, all records equal, its page until Ctrl-C, and neither process nor directory behind."""
+    with demo("--json", "--web", "--web-address", "127.0.0.1:0") as process:
+        assert process.stderr is not None
+        while (told := process.stderr.readline()) and "Streamledger is at" not in told:
+            pass
+        assert told, "it ended by itself"
+        headline = eventually(lambda: shown(told.split()[3]), DEADLINE)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=DEADLINE)
 
     found = json.loads(out)
 
     assert process.returncode == 0, err
+    assert headline is not None
+    assert (headline["requests"], headline["dead"]) == (REQUESTS, sum(found["dead_letters"].values()))
+    assert Decimal(headline["cost"]) == Decimal(found["total"]["cost"])
     assert found["complaints"] == []
     assert (found["requests"], found["records"], found["audit"]["equal"]) == (REQUESTS, REQUESTS, REQUESTS)
     assert found["duplicates_dropped"] == found["delivered"] - found["chunks"] > 0

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
-import pty
-import select
-import signal
-import struct
-import subprocess
-import sys
-import termios
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from statistics import median_low
 from typing import Any, Final
 
@@ -23,17 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.ops.broker import Cluster
-from pipeline.ops.live import Live, Snapshot, live
-from pipeline.settings import Settings, client
+from pipeline.ops.live import Live, Snapshot
+from pipeline.settings import Settings
 from pipeline.testing import Ledger, chat, completion, interleave, speech
-from pipeline.testing.ledger import ledger_settings
 from pipeline.testing.stream import Stream
 from pipeline.testing.topic import append, messages
-from pipeline.topics.admin import create, definitions
 from tests.kafka import forget
+from tests.terminal import terminal
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 90.0
 
 
@@ -141,67 +128,11 @@ def cost(records: Sequence[Mapping[str, Any]]) -> Decimal:
 
 
 def screen_ends_with_q(settings: Settings) -> None:
-    """On a terminal of 80 columns and 24 rows, until a key ends it; the terminal is left as it was."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    before = termios.tcgetattr(theirs)
-    command = [sys.executable, "-m", "pipeline", "top", "--interval", "100ms"]
-    told = {**os.environ, **environment(settings), "TERM": "xterm-256color"}
-    process = subprocess.Popen(command, cwd=ROOT, env=told, stdin=theirs, stdout=theirs, stderr=theirs)
-    shown = b""
-    try:
-        while b"requests 12" not in shown:
-            assert select.select([ours], [], [], SECONDS)[0], shown
-            shown += os.read(ours, 1 << 16)
-        os.write(ours, b"q")
-        while process.poll() is None:
-            if select.select([ours], [], [], 0.1)[0]:
-                shown += os.read(ours, 1 << 16)
-        assert process.returncode == 0
-        assert termios.tcgetattr(theirs) == before
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-        os.close(theirs)
-    assert b"SECRET" not in shown
-
-
-def test_it_waits_for_a_kafka_that_is_silent_and_for_topics_that_are_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The trouble is told and goes, nothing is lost or counted twice, and what was read stays to be seen."""
-    monkeypatch.setattr(live, "ANSWER_SECONDS", 1.0)
-    with Cluster(tmp_path / "kafka") as cluster:
-        settings = ledger_settings(cluster.bootstrap_servers, "outage", tmp_path / "data")
-        asyncio.run(_outage(settings, cluster.nodes[0].pid))
-
-
-async def _outage(settings: Settings, pid: int) -> None:
-    ledger = Live(settings)
-    task = asyncio.create_task(ledger.run())
-    try:
-        await _until(ledger, lambda now: "topic outage." in (now.trouble or ""))
-        await create(client(settings), definitions(settings))
-        await append(settings, settings.chunk_topic, messages([chat("r-1").text("a", "b")]))
-        await _until(ledger, lambda now: now.trouble is None and now.headline.open == 1)
-        os.kill(pid, signal.SIGSTOP)
-        now = await _until(ledger, lambda now: now.trouble is not None)
-        assert "Kafka" in (now.trouble or "")
-        assert [strip.request_id for strip in now.strips] == ["r-1"]
-        os.kill(pid, signal.SIGCONT)
-        await append(settings, settings.chunk_topic, messages([chat("r-2").text("a"), chat("r-1").text("a")]))
-        now = await _until(ledger, lambda now: now.trouble is None and now.headline.open == 2)
-        assert {strip.request_id: strip.chunks for strip in now.strips} == {"r-1": 3, "r-2": 1}
-        one = ledger.strip("r-1")
-        assert one is not None
-        assert one.duplicates == 1
-        assert ledger.caught_up
-    finally:
-        os.kill(pid, signal.SIGCONT)
-        task.cancel()
-        await asyncio.wait([task])
-    assert task.cancelled()
+    """On a terminal, until a key ends it."""
+    with terminal(["-m", "pipeline", "top", "--interval", "100ms"], environment(settings)) as top:
+        top.until(lambda screen: "requests 12" in screen)
+        assert top.press(b"q") == 0
+    assert b"SECRET" not in top.shown
 
 
 @pytest.mark.usefixtures("ledger_topics")

@@ -5,20 +5,20 @@ Owns the ratios and the words. Imports its siblings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from pipeline.ops.bench.load import Load
 from pipeline.ops.bench.measure import Result, as_json
 from pipeline.ops.bench.peer import PEERS, WORKER
+from pipeline.ops.layout import columns
 
 MIB: Final = 1 << 20
 HEAD: Final = (
     "participant", "chunks/s", "CPU s/M", "broker", "peak MiB", "state MiB", "disk MiB", "promise",
 )  # fmt: skip
-LEFT: Final = frozenset({0, len(HEAD) - 1})
-"""Columns of text; the others are numbers and stand at the right."""
+NUMBERS: Final = range(1, len(HEAD) - 1)
+"""Columns that stand at the right."""
 
 
 class Ratio(NamedTuple):
@@ -142,9 +142,8 @@ def _section(section: Section) -> list[str]:
     load = section.load
     shape = f"{load.requests:,} requests of {load.chunks} chunks, {load.open:,} open at a time"
     cells = [HEAD, *(_cells(name, result) for name, result in section.results.items())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{load.name}: {load.total:,} chunks, {shape}"]
-    lines += ["  " + "  ".join(_aligned(row, widths)).rstrip() for row in cells] if section.results else []
+    lines += [f"  {line}" for line in columns(cells, right=NUMBERS)] if section.results else []
     lines += [f"  {name}: skipped, {reason}" for name, reason in section.skipped.items()]
     lines += [f"  {name}: failed, {reason}" for name, reason in section.failed.items()]
     return lines + [_ratio(ratio) for ratio in section.ratios()]
@@ -168,10 +167,3 @@ def _cells(name: str, result: Result) -> tuple[str, ...]:
 def _ratio(ratio: Ratio) -> str:
     verdict = "" if ratio.reached else "  missed"
     return f"  {WORKER} is {ratio.ratio:.2f} × {ratio.peer} (asked for: {ratio.needed:g} ×){verdict}"
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [
-        cell.ljust(width) if column in LEFT else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pipeline.ops.explain.words import safe, some
+from pipeline.ops.layout import columns
 
 Json = dict[str, Any]
 
@@ -141,17 +142,6 @@ def _correction(told: Json) -> tuple[str, ...]:
     cost = f"{delta['cost']:+.6f}"
     count = "–" if tokens is None else f"{tokens:+,}"
     return safe(told["request_id"]), str(told["revision"]), str(told["letters"]), cost, count, told["record_id"]
-
-
-def columns(rows: Sequence[tuple[str, ...]], *, right: Sequence[int] = ()) -> Iterator[str]:
-    """Cells under each other, as wide as they are; those of the columns `right` stand at the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def _second(instant: str) -> str:

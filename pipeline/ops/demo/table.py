@@ -1,6 +1,6 @@
 """The figures of the demo: one row for each kind of stream and their sum, all computed from records.
 
-Owns what is counted and how it is laid out in text and in JSON. Imports the contract's stream types only.
+Owns what is counted and how it is laid out in text and in JSON. Imports their names and the layout.
 """
 
 from __future__ import annotations
@@ -12,24 +12,15 @@ from decimal import Decimal
 from statistics import median_low
 from typing import Any, Final
 
-from schemas.chunk import StreamType
+from pipeline.ops.kinds import KINDS
+from pipeline.ops.layout import columns
 
 Json = Mapping[str, Any]
 
-KINDS: Final = {
-    StreamType.TEXT: "text",
-    StreamType.CHAT: "chat",
-    StreamType.RESPONSES: "responses",
-    StreamType.AUDIO: "speech",
-    StreamType.TRANSCRIPTION: "transcription",
-    StreamType.IMAGE: "images",
-}
-"""Stream types as a person calls them, in the order of the table."""
-
 STATES: Final = {"success": "ok", "incomplete": "incomplete", "error": "error"}
 HEAD: Final = ("kind", "requests", "tokens in", "out", "cost USD", "TTFT p50", "state")
-LEFT: Final = frozenset({0, 6})
-"""Columns of text; the others are numbers and stand at the right."""
+NUMBERS: Final = range(1, len(HEAD) - 1)
+"""Columns that stand at the right."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +61,7 @@ def rows(records: Sequence[Json]) -> list[Row]:
 
 def render(table: Sequence[Row]) -> list[str]:
     """The table as lines, columns aligned."""
-    cells = [HEAD, *map(_cells, table)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(_aligned(row, widths)).rstrip() for row in cells]
+    return list(columns([HEAD, *map(_cells, table)], right=NUMBERS))
 
 
 def _row(kind: str, records: Sequence[Json]) -> Row:
@@ -105,10 +94,3 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [
-        cell.ljust(width) if column in LEFT else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]

@@ -17,14 +17,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import ApiVersionRequest
 
-from pipeline.settings import Settings, client
-from pipeline.topics.admin import REQUEST_MILLISECONDS, Found, administering, definitions
+from pipeline.settings import Settings, client, parted
+from pipeline.topics.admin import REQUEST_MILLISECONDS, Found, administering, definitions, sighted
 
 TRANSACTIONS: Final = "__transaction_state"
 POSITIONS: Final = "__consumer_offsets"
 CONNECT_SECONDS: Final = 3.0
-FORBIDDEN: Final = frozenset({29, 30, 31})
-"""Error codes of Kafka: no right on the topic, the group, the cluster."""
 
 
 class Part(NamedTuple):
@@ -70,32 +68,26 @@ async def gather(settings: Settings) -> Cluster:
     names = [topic.name for topic in definitions(settings)]
     kafka = client(settings)
     async with administering(kafka) as admin:
-        seen = await admin.describe_cluster()
-        brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in seen["brokers"]}
-        described = await admin.describe_topics([*names, TRANSACTIONS, POSITIONS])
+        described = await admin.describe_cluster()
+        brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in described["brokers"]}
+        seen = await sighted(admin, [*names, TRANSACTIONS, POSITIONS])
         asked = await asyncio.gather(*(_asked(admin, ConfigResourceType.BROKER, str(number)) for number in brokers))
-        there = [each["topic"] for each in described if each["error_code"] == 0 and each["topic"] in names]
+        there = [name for name in seen.parts if name in names]
         told = await asyncio.gather(*(_asked(admin, ConfigResourceType.TOPIC, name) for name in there))
-    forbidden = {each["topic"] for each in described if each["error_code"] in FORBIDDEN}
-    parts = {
-        each["topic"]: [Part(p["leader"], len(p["replicas"]), len(p["isr"])) for p in each["partitions"]]
-        for each in described
-        if each["error_code"] == 0
-    }
-    topics = {
-        name: Found(len(parts[name]), min((part.replicas for part in parts[name]), default=0), config)
-        for name, config in zip(there, told, strict=True)
-    }
+    topics = {name: seen.found(name, config) for name, config in zip(there, told, strict=True)}
     addresses = dict.fromkeys([*settings.bootstrap_servers.split(","), *brokers.values()])
     return Cluster(
-        cluster_id=str(seen["cluster_id"]),
+        cluster_id=str(described["cluster_id"]),
         brokers=brokers,
         unreachable=await _unreachable(addresses),
         versions=await _versions(kafka, brokers),
         settings={number: found for number, found in zip(brokers, asked, strict=True) if found},
         topics=topics,
-        parts=parts,
-        denied=frozenset(forbidden | {name for name, topic in topics.items() if not topic.config}),
+        parts={
+            name: [Part(part["leader"], len(part["replicas"]), len(part["isr"])) for part in parts]
+            for name, parts in seen.parts.items()
+        },
+        denied=seen.hidden | {name for name, topic in topics.items() if not topic.config},
     )
 
 
@@ -133,10 +125,10 @@ async def _unreachable(addresses: Mapping[str, Any]) -> dict[str, str]:
 
 async def _reason(address: str) -> str | None:
     """Why nobody answers there; None if somebody does."""
-    host, _, port = address.rpartition(":")
+    host, port = parted(address)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return f"no answer in {CONNECT_SECONDS:g} s"
     except OSError as error:

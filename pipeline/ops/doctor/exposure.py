@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.ops.doctor.finding import Finding, fine, thin, wrong
-from pipeline.settings import NAMES, Loaded, Settings, loopback, secret
+from pipeline.settings import NAMES, Loaded, Settings, listened, loopback, parted, secret
 
 _SECRET_FILES: Final = ("ssl_keyfile", "_token_file")
 """Ends of the names of settings whose file is a secret."""
@@ -20,8 +20,6 @@ _BY_FILE: Final = "_FILE"
 """End of the names of variables that name a file with a secret."""
 
 _ADDRESS: Final = "_address"
-_ALONE: Final = frozenset({"metrics_address"})
-"""Addresses that without a host are this machine's alone; others are every interface then."""
 
 
 def secret_files(loaded: Loaded, environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
@@ -69,8 +67,7 @@ def check_addresses(settings: Settings, names: Iterable[str] = NAMES) -> Iterato
         stem = name.removesuffix(_ADDRESS)
         token, clients = f"{stem}_token", f"{stem}_ssl_cafile"
         guarded = any(getattr(settings, guard, None) for guard in (token, clients))
-        alone = loopback(_host(address)) or (address.startswith(":") and name in _ALONE)
-        if not alone and not guarded:
+        if not loopback(listened(address)[0]) and not guarded:
             advice = f"set {token}, or bind to 127.0.0.1" if token in NAMES else "bind to 127.0.0.1"
             yield wrong("addresses", f"{name} {address} is open to the network without a token", advice)
     yield fine("addresses", ", ".join(opened) or "nothing listens unless it is asked to")
@@ -79,14 +76,9 @@ def check_addresses(settings: Settings, names: Iterable[str] = NAMES) -> Iterato
 def check_transport(settings: Settings) -> Finding:
     """Whether chunks, records and passwords cross a network in the clear."""
     protocol = settings.security_protocol
-    if all(loopback(_host(server)) for server in settings.bootstrap_servers.split(",")) or protocol.endswith("SSL"):
+    if all(loopback(parted(server)[0]) for server in settings.bootstrap_servers.split(",")) or protocol.endswith("SSL"):
         return fine("transport", protocol)
     what = "what users say, and what they are billed,"
     if protocol == "SASL_PLAINTEXT" and settings.sasl_mechanism == "PLAIN":
         what = f"the password, {what}"
     return thin("transport", f"{protocol}: {what} cross the network unencrypted", "set security_protocol to SASL_SSL")
-
-
-def _host(address: str) -> str:
-    """Of host:port."""
-    return address.rpartition(":")[0].strip("[]")

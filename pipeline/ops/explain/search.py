@@ -7,6 +7,7 @@ its siblings.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipeline.errors import FoundProblem, ProducerFault
 from pipeline.ops.explain.comparison import Found, Json, read
 from pipeline.ops.explain.document import Gathered
 from pipeline.ops.explain.watch import Watch
+from pipeline.ops.explain.words import safe
 from pipeline.ops.fold import located
 from pipeline.settings import Settings
 from pipeline.topics.bound import Bound
@@ -227,7 +229,8 @@ class Finder:
         parts = self._partitions(topics, settings.record_topic)
         where = "any partition" if len(parts) > 1 else f"partition {parts[0]}"
         text = f"neither a record in {where} of {settings.record_topic} nor a chunk in {settings.chunk_topic} "
-        hint = "look further back with --from -24h" + ("" if len(parts) > 1 else ", elsewhere with --partition all")
+        again = f"streamledger explain {safe(shlex.quote(self._request_id))} --from -24h"
+        hint = f"look further back: `{again}`" + ("" if len(parts) > 1 else "; elsewhere with --partition all")
         return FoundProblem(f"{text}since {since.text}", request_id=self._request_id, hint=hint)
 
 

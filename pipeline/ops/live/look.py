@@ -32,7 +32,8 @@ class Look:
         at: Now, ms since the epoch.
         since: Append time after which records count.
         records, requests, letters: Those that are meant.
-        bare: When those open requests began that have no strip; none under a filter, for nothing is known of them.
+        bare: First and newest append time of those open requests that have no strip; none under a filter, for nothing
+            is known of them.
         names, sums: What money is grouped by, and the sums over the records by all of it.
     """
 
@@ -42,14 +43,15 @@ class Look:
     records: list[Told]
     requests: list[Request]
     letters: list[Refused]
-    bare: list[int]
+    bare: list[tuple[int, int]]
     names: Sequence[str]
     sums: Mapping[Group, Sum]
 
     def headline(self, behind: int) -> Headline:
         """The numbers; `behind`: offsets that are not read yet."""
         boxes, sums = [told.box for told in self.records], merged(self.sums.values())
-        begun = [*self.bare, *(request.begun for request in self.requests if request.told is None)]
+        mine = ((request.begun, request.seen_at) for request in self.requests if request.told is None)
+        waiting, late = [*self.bare, *mine], self.at - self.picture.patience
         return Headline(
             seconds=(self.at - self.since) // 1_000,
             requests=sums.requests,
@@ -66,8 +68,9 @@ class Look:
             gaps=sums.gaps,
             late=sums.late + sum(letter.reason == LATE for letter in self.letters),
             dead=len(self.letters),
-            open=len(begun),
-            oldest_ms=max(self.at - min(begun), 0) if begun else None,
+            open=len(waiting),
+            oldest_ms=max(self.at - min(waiting)[0], 0) if waiting else None,
+            overdue=sum(seen < late for _, seen in waiting),
             chunks_per_second=self.picture.chunks_rate.at(self.at),
             records_per_second=self.picture.records_rate.at(self.at),
             behind=behind,

@@ -64,6 +64,7 @@ class Picture:
         figures, letters: Records and dead letters of the window.
         chunks_rate, records_rate: How many came in the last seconds.
         overflown: More requests are open than are counted.
+        patience: Milliseconds after its newest chunk by which a request has its record, as was said.
     """
 
     def __init__(self, keep: Keep, window_ms: int, chunk_topic: str, patience_ms: int) -> None:
@@ -76,7 +77,7 @@ class Picture:
             patience_ms: A request without a record is none that the worker has open once the worker has come so far
                 past its newest chunk: its chunks were repeats of a closed one, or refused.
         """
-        self._keep, self._topic, self._patience = keep, chunk_topic, patience_ms
+        self._keep, self._topic, self.patience = keep, chunk_topic, patience_ms
         self.figures = Figures(window_ms, keep.records)
         self.letters = Letters(window_ms, keep.letters)
         self.chunks_rate, self.records_rate = Rate(), Rate()
@@ -180,10 +181,10 @@ class Picture:
             if request.told is not None or not self._given_up(request.key, request.seen_at, settled):
                 yield request
 
-    def bare(self) -> list[int]:
-        """When those open requests began that have no strip."""
+    def bare(self) -> list[tuple[int, int]]:
+        """First and newest append time of those open requests that have no strip."""
         settled = self._settled()
-        return [begun for key, (begun, seen) in self._bare.items() if not self._given_up(key, seen, settled)]
+        return [times for key, times in self._bare.items() if not self._given_up(key, times[1], settled)]
 
     # -- what is remembered
 
@@ -232,7 +233,7 @@ class Picture:
 
     def _settled(self) -> dict[int, int]:
         """By partition, the append time of newest chunks of requests that must have a record."""
-        return {partition: passed.time - self._patience for partition, passed in self._passed.items()}
+        return {partition: passed.time - self.patience for partition, passed in self._passed.items()}
 
     def _given_up(self, key: tuple[int, str], seen_at: int, settled: dict[int, int]) -> bool:
         """Whether the worker does not have a request without a record open."""

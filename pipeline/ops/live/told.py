@@ -1,4 +1,4 @@
-"""What a record tells the live views: the few fields that they show, read from its bytes.
+"""What a record tells the live views: the few fields that they show, read from its bytes or out of its JSON.
 
 Owns the way from a Kafka record to them. Content is skipped unread (G7). Imports msgspec and the shapes of the views.
 """
@@ -104,31 +104,16 @@ class _Record(msgspec.Struct):
 
 
 _decode: Final[Any] = msgspec.json.Decoder(_Record).decode
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 
 def told_by(record: Any, partition: int) -> Told | None:
     """Read a message of the record topic; None for one that is no record."""
     try:
         read: _Record = _decode(record.value or b"")
-        cost = _cost(read)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError):
+        box = _box(read, record.offset)
+    except _UNREADABLE:
         return None
-    usage, details = read.token_usage or _Usage(), read.cost_details or _Details()
-    box = Box(
-        record_id=read.record_id[:NAME],
-        revision=read.revision,
-        status=read.status,
-        closed_by=read.closed_by[:NAME],
-        complete=read.complete,
-        finish_reason=short(read.finish_reason),
-        tokens_in=usage.prompt_tokens,
-        tokens_out=usage.completion_tokens,
-        cost=cost,
-        unpriced_reason=short(details.reason) if cost is None else None,
-        latency_ms=read.latency,
-        first_token_ms=read.time_to_first_token,
-        offset=record.offset,
-    )
     first, last = read.source.first_offset, read.source.last_offset
     return Told(
         key=Key(partition, read.request_id),
@@ -144,6 +129,34 @@ def told_by(record: Any, partition: int) -> Told | None:
         late=read.closed_by == ClosedBy.LATE,
         first_offset=-1 if first is None else first,
         last_offset=-1 if last is None else last,
+    )
+
+
+def box_of(record: Mapping[str, Any], offset: int) -> Box | None:
+    """The box of a record that was read as JSON and lies at `offset` of its topic; None where it is no record."""
+    try:
+        return _box(msgspec.convert(record, _Record), offset)
+    except _UNREADABLE:
+        return None
+
+
+def _box(read: _Record, offset: int) -> Box:
+    cost = _cost(read)
+    usage, details = read.token_usage or _Usage(), read.cost_details or _Details()
+    return Box(
+        record_id=read.record_id[:NAME],
+        revision=read.revision,
+        status=read.status,
+        closed_by=read.closed_by[:NAME],
+        complete=read.complete,
+        finish_reason=short(read.finish_reason),
+        tokens_in=usage.prompt_tokens,
+        tokens_out=usage.completion_tokens,
+        cost=cost,
+        unpriced_reason=short(details.reason) if cost is None else None,
+        latency_ms=read.latency,
+        first_token_ms=read.time_to_first_token,
+        offset=offset,
     )
 
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+Status = Literal["open", "closed", "success", "error", "incomplete"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+"""What requests can be asked for by: `open` has no record, `closed` has any."""
 
 OTHERS: Final = "(all others)"
 """Key of the row of money that sums up those without a row of their own."""
@@ -21,14 +25,14 @@ class Filter:
     """Which requests are meant; what is None or empty takes all.
 
     Attributes:
-        status: Of the newest record; `open` has none, `closed` has any.
+        status: Of the newest record, or one of STATUSES that speak of more.
         labels: These labels with these values, all of them.
         text: Part of the request id.
     """
 
     provider: str | None = None
     model: str | None = None
-    status: Literal["open", "closed", "success", "error", "incomplete"] | None = None
+    status: Status | None = None
     stream_type: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
@@ -52,6 +56,7 @@ class Headline:
         duplicates, gaps: Repeats dropped and ranges of indexes missing, as the records say.
         late: Records that late chunks made, and dead letters `late`.
         open: Requests without a record, now; `oldest_ms` the age of the oldest.
+        overdue: Of them, those that should have one by now: no worker runs, or it does not get on.
         chunks_per_second, records_per_second: Over the last ten seconds, of all requests, whatever the filter.
         cost: Sum of what is priced; `unpriced` counts the rest.
         dead: Dead letters in the window; under a filter those whose request is known and meant.
@@ -75,6 +80,7 @@ class Headline:
     dead: int
     open: int
     oldest_ms: int | None
+    overdue: int
     chunks_per_second: float
     records_per_second: float
     behind: int
@@ -157,6 +163,11 @@ class Strip:
     def state(self) -> Literal["open", "success", "error", "incomplete"]:
         """Status of its record, or open."""
         return "open" if self.box is None else self.box.status
+
+    @property
+    def named(self) -> str:
+        """Provider and model, as far as they are known; empty where neither is."""
+        return "/".join(part for part in (self.provider, self.model) if part)
 
     @property
     def left_out(self) -> int:

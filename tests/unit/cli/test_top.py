@@ -15,8 +15,8 @@ from tests.unit.cli.conftest import Invoke
 
 NOW = 1_767_225_600_000
 HEADLINE = Headline(
-    900, 1_234, 0.987, 1_200, 340, 1_000_000, 200_000, Decimal("12.345678"), 3, 4, 5, 6, 7, 8, 9, 45, 63_000, 1_234.5,
-    12.3, 0,
+    900, 1_234, 0.987, 1_200, 340, 1_000_000, 200_000, Decimal("12.345678"), 3, 4, 5, 6, 7, 8, 9, 45, 63_000, 2,
+    1_234.5, 12.3, 0,
 )  # fmt: skip
 BOX = Box("id", 0, "success", "final", True, "stop", 10, 5, Decimal("0.000075"), None, 900, 100, 7)
 
@@ -55,6 +55,7 @@ def test_the_text_has_all_that_is_known() -> None:
     assert "main   2026-01-01 00:00:00Z   figures of the last 15m00s" in text
     assert "requests 1,234   success 98.7%   errors 5   incomplete 4" in text
     assert "cost 12.345678 USD   unpriced 3" in text
+    assert "overdue 2: no record although it is time; is a worker running?" in lines
     assert "no Kafka answers at x:1" in lines
     opened = next(line.split() for line in lines if "1m05s" in line)
     assert opened == ["request-0-with-a-long-name", "chat", "openai/gpt-4o", "1m05s", "12", "1", "team=search"]
@@ -84,7 +85,7 @@ def test_an_age_has_two_units(ms: int, text: str) -> None:
     ("flags", "words"),
     [
         (["--window", "soon"], "--window soon"),
-        (["--window", "10ms"], "too short"),
+        (["--window", "10ms"], "not between 1s and 24h"),
         (["--interval", "0s"], "no time lies between"),
         (["--label", "team"], "has no value"),
         (["--status", "late"], "'late' is not one of"),

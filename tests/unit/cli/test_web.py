@@ -20,7 +20,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, int]]:
     """What would be served: settings and window."""
     found: list[tuple[Settings, int]] = []
 
-    async def look(settings: Settings, window: int) -> None:
+    async def look(settings: Settings, window: int, *, aside: bool = False) -> None:
+        assert not aside
         found.append((settings, window))
 
     monkeypatch.setattr(web_command, "look", look)

@@ -86,6 +86,8 @@ class TestRefusals:
             ({"chunk_topic": ".."}, "must be a topic name"),
             ({"ledger": "a/b"}, "must be up to 100 letters"),
             ({"metrics_address": "9100"}, "must be host:port"),
+            ({"web_address": "localhost:65536"}, "ports end at 65535"),
+            ({"bootstrap_servers": "a:65535,b:70000"}, "ports end at 65535"),
             ({"replication": "0"}, "replication can't be 0"),
         ],
     )

@@ -31,6 +31,7 @@ HEADLINE = Headline(
     dead=2,
     open=1,
     oldest_ms=100_000,
+    overdue=0,
     chunks_per_second=12.5,
     records_per_second=0.4,
     behind=0,

@@ -13,7 +13,7 @@ from pipeline.ops import explain
 from pipeline.settings import Settings
 from pipeline.web.answer import MOST, answer
 from pipeline.web.inquiry import Told
-from pipeline.web.report import box_of, strip_of
+from pipeline.web.report import strip_of
 from pipeline.web.waterfall import waterfall
 from tests.unit.web.snapshots import strip
 
@@ -164,4 +164,3 @@ class TestStrip:
 
         assert strip_of(Told(document, None, None), strip()) == strip()
         assert strip_of(Told(document, None, None), None) is None
-        assert box_of(Told(document, None, None)) is None

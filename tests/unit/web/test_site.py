@@ -122,6 +122,8 @@ class TestPages:
         ("path", "words"),
         [
             ("/", "streamledger demo --web"),
+            ("/", "none yet"),
+            ("/", "nothing to price"),
             ("/open", "Nothing is in flight."),
             ("/open?model=x", "No request fits these filters."),
             ("/money", "streamledger usage --by model"),
@@ -130,15 +132,36 @@ class TestPages:
     )
     def test_an_empty_page_says_what_to_do_next(self, path: str, words: str) -> None:
         """Nothing to show is not nothing to say."""
-        nothing = replace(HEADLINE, requests=0, success_rate=None, latency_ms=None, open=0, oldest_ms=None, dead=0)
+        nothing = replace(
+            HEADLINE, requests=0, success_rate=None, latency_ms=None, unpriced=0, open=0, oldest_ms=None, dead=0
+        )
 
-        assert words in get(path, Shown(snapshot(headline=nothing, dead=(), money={}))).text
+        answer = get(path, Shown(snapshot(headline=nothing, dead=(), money={}), labels=()))
+
+        assert (answer.status_code, words in answer.text) == (200, True)
 
     def test_trouble_is_said_on_every_page(self) -> None:
         """The past is never shown as the present."""
         shown = Shown(snapshot(strip(), trouble="no Kafka answers at kafka:9092"))
 
-        assert all("no Kafka answers at kafka:9092" in get(path, shown).text for path in ("/", "/open", "/requests/r1"))
+        assert all("No Kafka answers at kafka:9092" in get(path, shown).text for path in ("/", "/open", "/requests/r1"))
+
+    def test_requests_that_no_worker_closes_are_said(self) -> None:
+        """A growing number of open requests alone tells nobody that no worker runs."""
+        shown = Shown(snapshot(headline=replace(HEADLINE, overdue=3)))
+
+        assert "3 overdue</b>: is a worker running?" in get("/", shown).text
+        assert "overdue" not in get("/").text
+
+    def test_what_is_not_read_yet_is_said_on_every_page(self) -> None:
+        """Right after a start sums are of a part only, and nothing is promised of what nobody has read."""
+        shown = Shown(snapshot(strip(), headline=replace(HEADLINE, behind=1_234)))
+        paths = ("/", "/open", "/money", "/dead", "/requests/r1")
+        blind = Shown(snapshot(dead=(), trouble="no Kafka answers"))
+
+        assert all("Still reading: 1,234 messages to go" in get(path, shown).text for path in paths)
+        assert not any("Still reading" in get(path).text for path in paths)
+        assert "Every chunk found its request" not in get("/dead", blind).text
 
     def test_unpriced_is_never_shown_as_free(self) -> None:
         """Without a cost the box says so, with its reason."""

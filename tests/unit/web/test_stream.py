@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
 from pipeline.web import stream
 from pipeline.web.question import Question
 from pipeline.web.stream import PER_SECOND, READERS, Streams
 from tests.unit.web.snapshots import Shown, snapshot, strip
+
+SILENT_SECONDS = 15
+"""After so long without anything a page says so (`live.js`)."""
 
 
 def streams(shown: Shown) -> Streams:
@@ -138,6 +142,16 @@ def test_a_slow_reader_is_let_go() -> None:
         return made.readers
 
     assert asyncio.run(run()) == 0
+
+
+def test_a_page_hears_something_though_nothing_changes() -> None:
+    """A beat that is an event, not a comment: by its absence the page knows that it is not live any more."""
+    answer = streams(Shown(snapshot())).response(Question("live"))
+
+    assert isinstance(answer, EventSourceResponse)
+    assert answer.ping_message_factory is not None
+    assert answer.ping_message_factory().encode() == b"event: beat\n\n"
+    assert answer.ping_interval * 3 <= SILENT_SECONDS
 
 
 def test_screen_readers_hear_a_sentence_now_and_then() -> None:

@@ -12,13 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.ops.live import Live
+from pipeline.ops.live import Filter, Keep, Live
 from pipeline.ops.live.letters import Letters, Refused, refused_by
+from pipeline.ops.live.look import look
 from pipeline.ops.live.rate import Rate
-from pipeline.ops.live.told import told_by
+from pipeline.ops.live.told import box_of, told_by
+from pipeline.ops.live.view import ALL
 from pipeline.settings import Settings
 from pipeline.testing import chat
-from tests.unit.ops.live.topics import CHUNKS, START, Message, Topics
+from tests.unit.ops.live.topics import CHUNKS, PATIENCE, START, Message, Topics, picture
 
 
 def recorded(**changes: object) -> Message:
@@ -42,6 +44,29 @@ def test_a_record_tells_its_cost_to_the_last_digit() -> None:
     assert rounded.box.cost == Decimal("0.1")
     assert without is not None
     assert (without.box.cost, without.box.unpriced_reason) == (None, "no_price")
+
+
+def test_a_record_has_one_box_however_it_was_read() -> None:
+    """From its bytes as they come, or out of its JSON as an explanation has it; what is no record has none."""
+    message = recorded(finish_reason="x" * 999)
+    read = told_by(message, 0)
+
+    assert read is not None
+    assert box_of(json.loads(message.value), message.offset) == read.box
+    assert box_of({"request_id": "r-1", "revision": 0, "source": None}, 0) is None
+
+
+def test_a_request_that_should_have_its_record_by_now_is_overdue() -> None:
+    """Past the longest deadline with leeway for the worker, with a strip or without: then somebody has to look."""
+    topics = Topics()
+    topics.send(chat("r-1").text("a").chunks)
+    topics.send(chat("r-2").text("b").chunks)
+    last = topics.messages[-1].timestamp
+    for keep in (Keep(), Keep(requests=1)):
+        seen = picture(topics.messages, keep)
+        found = [look(seen, last + late, ALL).headline(0).overdue for late in (0, PATIENCE, PATIENCE + 1)]
+        assert found == [0, 1, 2]
+        assert look(seen, last + PATIENCE + 1, Filter(text="r-1")).headline(0).overdue == 1
 
 
 @pytest.mark.parametrize(
