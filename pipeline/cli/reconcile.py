@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli.layout import console
+from pipeline.cli.options import (
+    KAFKA,
+    LOGGING,
+    OutputFile,
+    duration,
+    examples,
+    json_option,
+    start_logging,
+    with_settings,
+)
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
@@ -88,7 +98,7 @@ _FILE, _FOLLOW = "Usage file", "Follow"
 )
 @click.option(
     "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Remembers positions and open requests; the next run goes on from there.",
     panel=_FOLLOW,
@@ -100,7 +110,14 @@ _FILE, _FOLLOW = "Usage file", "Follow"
     metavar="DURATION",
     help="How long a record may take after its request closed.",
 )
-@click.option("--limit", default=LIMIT, show_default=True, metavar="N", help="Most findings that are listed.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=LIMIT,
+    show_default=True,
+    metavar="N",
+    help="Most findings that are listed.",
+)
 @with_selection("the chunks (with --db or --usage-file: of the records)")
 @json_option
 @with_settings(
@@ -160,6 +177,8 @@ def _follow(settings: Settings, asked: Request, options: dict[str, Any], *, as_j
     from pipeline.ops.reconcile.follow import Pace, follow
 
     seconds = duration("--interval", options["interval"]) / 1_000
+    if seconds < 1:
+        raise UsageError(f"--interval {options['interval']} is too short", hint="at least 1s; write for example 60s")
     pace = Pace(seconds, options["state"], lambda: int(time.time() * 1_000))
 
     async def run() -> bool:
@@ -190,11 +209,9 @@ def _tell(result: Result, *, as_json: bool) -> int:
 
         click.echo(json.dumps(document(result)))
     else:
-        from rich.console import Console
-
         from pipeline.ops.reconcile.layout import render
 
-        render(result, Console(highlight=False))
+        render(result, console())
     return FOUND_PROBLEM if result.found else OK
 
 

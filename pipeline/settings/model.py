@@ -45,8 +45,11 @@ def shaped(pattern: str, otherwise: str) -> AfterValidator:
 
 Topic = Annotated[str, shaped(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "must be a topic name: letters, digits, . _ -")]
 Ledger = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "must be up to 100 letters, digits, . _ -")]
-Servers = Annotated[str, shaped(r"[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*", "must be host:port, or several with commas")]
-Address = Annotated[str, shaped(r"[^\s,]*:\d{1,5}", "must be host:port")]
+_PORT: Final = r"(?:[1-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+Servers = Annotated[
+    str, shaped(rf"[^\s,]+:{_PORT}(,[^\s,]+:{_PORT})*", "must be host:port, or several with commas; ports up to 65535")
+]
+Address = Annotated[str, shaped(rf"[^\s,]*:{_PORT}", "must be host:port; ports up to 65535")]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Endpoint = Annotated[
     str,

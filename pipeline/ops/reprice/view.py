@@ -38,7 +38,8 @@ def render(tally: Tally, console: Console) -> None:
 def _table(tally: Tally) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in HEAD:
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
+        named = name == "model"  # broken into lines where there is no room, never cut: rows would look alike
+        table.add_column(name, justify="left" if named else "right", no_wrap=not named, overflow="fold")
     for (provider, model), row in sorted(tally.rows.items()):
         table.add_row("/".join(part for part in (provider, model) if part) or "–", *_cells(row))
     if len(tally.rows) > 1:

@@ -122,7 +122,7 @@ class TestErrorLine:
             (TopicDrift("differs", topic="t", partition=1), "error: differs [topic t, partition 1]", 1),
             (StreamledgerError("two\nlines"), "error: two lines", 1),
             (PermissionError(13, "Permission denied", "/x"), "error: Permission denied: /x — check the path", 1),
-            (OSError(28, "No space left on device"), "error: No space left on device — check the path", 1),
+            (OSError(28, "No space left on device"), "error: No space left on device — make room", 1),
             (click.FileError("x", "gone"), "error: Could not open file 'x': gone", 1),
         ],
     )
