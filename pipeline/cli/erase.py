@@ -49,11 +49,14 @@ TOPICS = ("ledger", "data_dir", "chunk_topic", "record_topic", "dead_topic")
 def command(loaded: Loaded, *, selection: Selection, db: str | None, execute: bool, as_json: bool) -> int:
     """Erase, then say what is left where; 1 if a request is still open."""
     from pipeline.ops import erase
+    from pipeline.sinks.database import must_be_there
 
     start_logging(loaded.settings)
     if db is None:
         found = database(loaded.settings)
         db = found if Path(found).is_file() else None
+    else:
+        must_be_there(db)
     with bar() as progress:
         report = asyncio.run(erase.run(loaded.settings, selection, db, progress, execute=execute))
     if as_json:

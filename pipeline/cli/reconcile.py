@@ -150,6 +150,10 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse flags that belong to another comparison."""
     if options["follow"] and (options["db"] or options["usage_file"]):
         raise UsageError("--follow holds chunks against records", hint="leave --db and --usage-file out")
+    if options["db"]:
+        from pipeline.sinks.database import must_be_there
+
+        must_be_there(options["db"])
     if options["state"] and not options["follow"]:
         raise UsageError("--state is of --follow", hint="add --follow")
     if not options["usage_file"] and (options["columns"] or options["preset"] != PRESETS[0]):
@@ -173,7 +177,10 @@ def _once(settings: Settings, asked: Request, options: dict[str, Any]) -> Result
 
 
 def _follow(settings: Settings, asked: Request, options: dict[str, Any], *, as_json: bool) -> int:
-    """Look at every interval until SIGINT or SIGTERM; exit 1 if any look found something."""
+    """Look at every interval until SIGINT or SIGTERM; exit 1 if any look found something.
+
+    The first signal waits for the look that is under way, the second one for nothing: what it read is read again.
+    """
     from pipeline.ops.reconcile.follow import Pace, follow
 
     seconds = duration("--interval", options["interval"]) / 1_000
@@ -182,12 +189,21 @@ def _follow(settings: Settings, asked: Request, options: dict[str, Any], *, as_j
     pace = Pace(seconds, options["state"], lambda: int(time.time() * 1_000))
 
     async def run() -> bool:
-        stopped = asyncio.Event()
+        stopped, task = asyncio.Event(), asyncio.current_task()
+
+        def stop() -> None:
+            if stopped.is_set() and task is not None:
+                task.cancel()
+            stopped.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         return await follow(settings, asked, pace, lambda result: _say(result, as_json=as_json), stopped)
 
-    return FOUND_PROBLEM if asyncio.run(run()) else OK
+    try:
+        return FOUND_PROBLEM if asyncio.run(run()) else OK
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _say(result: Result, *, as_json: bool) -> None:

@@ -189,5 +189,8 @@ Exit codes: 0 ok · 1 found a problem · 2 bad usage · 3 can't reach Kafka."""
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in a TOML file.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def main(config: Path | None, debug: bool) -> None:  # noqa: FBT001 (commands and the shell read them)
+@click.pass_context
+def main(ctx: click.Context, config: Path | None, debug: bool) -> None:  # noqa: FBT001, ARG001 (commands and the shell read them)
     """Chunk streams of LLM gateways into billing-grade records: each request once, on Kafka."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False  # rich looks at it by itself, click does not

@@ -132,8 +132,8 @@ def duckdb_connection(path: str, patient: Callable[[], bool], *, read_only: bool
     except ImportError as error:
         raise UsageError("DuckDB is not installed", hint=INSTALL) from error
     _a_file(path)
-    if read_only and not Path(path).is_file():
-        raise UsageError(f"there is no database {path}", hint=f"make it: streamledger sink duckdb --db {path}")
+    if read_only:
+        must_be_there(path)
     while True:
         try:
             return duckdb.connect(path, read_only=read_only)
@@ -144,6 +144,18 @@ def duckdb_connection(path: str, patient: Callable[[], bool], *, read_only: bool
                 text = f"{path} is held open by another process"
                 raise DatabaseHeld(text, hint="a sink that catches up holds it; try again, or stop the sink") from error
         time.sleep(_LOOK_SECONDS)
+
+
+def must_be_there(db: str) -> None:
+    """See that a DuckDB file is there, before anything is done for its sake; a URL is not tried.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if dialect_of(db) is Dialect.DUCKDB:
+        _a_file(db)
+        if not Path(db).is_file():
+            raise UsageError(f"there is no database {db}", hint=f"make it: streamledger sink duckdb --db {db}")
 
 
 def _a_file(path: str) -> None:

@@ -24,6 +24,8 @@ Invoke = Callable[..., Result]
         ("usage --db none.duckdb --status sucess", "'sucess' is not one of 'success'"),
         ("usage --db none.duckdb --stream-type chat", "'chat' is not one of"),
         ("usage --db .", ". is a directory"),
+        ("erase --request-id r1 --db absent", "there is no database absent"),
+        ("reconcile --db absent", "there is no database absent"),
         ("usage --db mysql://u:secret@h/x", "mysql://u:***@h/x is no database that is known here"),
         ("replay --out absent/x", "there is no directory absent"),
         ("replay --parquet absent/x", "there is no directory absent"),

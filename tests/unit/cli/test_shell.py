@@ -224,6 +224,18 @@ class TestErrorLine:
         assert shell.main.resolve_command(context, ["conf"]) == (None, None, [])
 
 
+def test_no_color_is_heard_by_what_click_prints_too(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://no-color.org: set and not empty; as a terminal would have it otherwise."""
+    seen: list[bool | None] = []
+    command = click.command()(lambda: seen.append(click.get_current_context().color))
+    monkeypatch.setattr("pipeline.cli.config.command", command)
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        assert invoke("config").exit_code == 0
+
+    assert seen == [None, False]
+
+
 class TestProcess:
     """The same as a real process."""
 
