@@ -129,7 +129,7 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path; bad usage where no file can be made."""
-        path: Path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         folder = path.resolve().parent
         if not folder.is_dir():
             self.fail(f"there is no directory {path.parent}", param, ctx)
