@@ -227,7 +227,12 @@ class TestErrorLine:
 def test_no_color_is_heard_by_what_click_prints_too(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """https://no-color.org: set and not empty; as a terminal would have it otherwise."""
     seen: list[bool | None] = []
-    command = click.command()(click.pass_context(lambda ctx: seen.append(ctx.color)))
+
+    @click.command()
+    @click.pass_context
+    def command(ctx: click.Context) -> None:
+        seen.append(ctx.color)
+
     monkeypatch.setattr("pipeline.cli.config.command", command)
     for value in ("", "1"):
         monkeypatch.setenv("NO_COLOR", value)
