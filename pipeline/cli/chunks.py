@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import rich_click as click
 
@@ -15,6 +15,9 @@ from pipeline.cli.options import examples, input_argument
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import UsageError
 from pipeline.ingest import INTERVAL_MS, PROVIDERS, START, chunks_of
+
+LONGEST_MS: Final = 86_400_000
+"""A day between two chunks: no stream lasts longer (max_request_age)."""
 
 
 @click.command(
@@ -45,7 +48,7 @@ from pipeline.ingest import INTERVAL_MS, PROVIDERS, START, chunks_of
 @click.option("--start", metavar="TS", help=f"When the request was sent. [default: {START.isoformat()}]")
 @click.option(
     "--interval-ms",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, LONGEST_MS),
     default=INTERVAL_MS,
     show_default=True,
     metavar="N",

@@ -9,6 +9,7 @@ import json
 
 import rich_click as click
 
+from pipeline.cli.console import console
 from pipeline.cli.options import examples, json_option, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.settings import NAMES, Loaded, secret, show, what, why
@@ -51,7 +52,6 @@ def _entry(loaded: Loaded, name: str) -> dict[str, object]:
 
 def _print_table(loaded: Loaded, names: list[str]) -> None:
     """A row for each setting; the last column names the file or the variable."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -61,4 +61,4 @@ def _print_table(loaded: Loaded, names: list[str]) -> None:
         value = Text(show(name, getattr(loaded.settings, name)) or "–", overflow="fold")
         place = Text(origin.place or origin.kind, overflow="fold")
         table.add_row(name, value, place, style="dim" if origin.kind == "default" else None)
-    Console().print(table)
+    console().print(table)

@@ -10,11 +10,12 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, POLICY, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, POLICY, OutputFile, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
@@ -102,12 +103,13 @@ async def _list(choice: Choice, settings: Settings, *, as_json: bool) -> None:
 )
 @click.argument("which", metavar="PARTITION:OFFSET|REQUEST")
 @click.option("--content", is_flag=True, help="Show the value, and the values of the producer's headers.")
-@click.option("--value", "target", type=click.File("wb", lazy=True), metavar="FILE", help="Write the value to FILE.")
+@click.option("--value", "target", type=OutputFile(), metavar="FILE", help="Write the value to FILE.")
 @json_option
 @with_settings(*KAFKA, *TOPICS, *LOGGING)
-def show(loaded: Loaded, *, which: str, content: bool, target: BinaryIO | None, as_json: bool) -> int:
+def show(loaded: Loaded, *, which: str, content: bool, target: Path | None, as_json: bool) -> int:
     """Print letters."""
     from pipeline.ops.dead import shown, view
+    from pipeline.sinks.target import replaced
 
     start_logging(loaded.settings)
     with bar() as progress:
@@ -117,7 +119,8 @@ def show(loaded: Loaded, *, which: str, content: bool, target: BinaryIO | None, 
             raise UsageError(f"the request has {len(found)} dead letters", hint="choose one by its place for --value")
         if found[0].letter.value is None:
             raise UsageError("the letter has no value", hint="see its detail: a tombstone, or left out on its topic")
-        target.write(found[0].letter.value)
+        with replaced(target) as new:
+            new.write_bytes(found[0].letter.value)
     told = [each.as_json(content=content) for each in found]
     if as_json:
         _print([json.dumps(told)])

@@ -11,12 +11,11 @@ import os
 import random
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, duration, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, OutputFile, duration, json_option, start_logging, with_settings
 from pipeline.cli.ranges import with_selection
 from pipeline.errors import UsageError
 
@@ -181,7 +180,7 @@ _OUTPUT: Final[tuple[Decorator, ...]] = (
     click.argument("file", type=click.File("rb"), required=False, metavar="[FILE|-]"),
     click.option(
         "--out",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OutputFile(),
         metavar="FILE",
         help="Where to write; whole or not at all. [default: standard output]",
     ),
@@ -210,14 +209,14 @@ _ADDRESS: Final[tuple[Decorator, ...]] = (
 _EVENTS: Final[tuple[Decorator, ...]] = (
     click.option(
         "--dead-letters",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OutputFile(),
         metavar="FILE",
         help="Keep here what the receiver refuses, and go on. [default: the first refusal is the end]",
         panel=_PANEL,
     ),
     click.option(
         "--positions",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=OutputFile(),
         metavar="FILE",
         help="Begin where the last run with this file had come, and keep how far this one comes.",
         panel=_PANEL,

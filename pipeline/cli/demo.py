@@ -12,7 +12,7 @@ from typing import Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, OutputFile, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.cli.web import look, require
 from pipeline.settings import NAMES, Loaded, Settings
@@ -37,7 +37,7 @@ WINDOW_SECONDS: Final = 3_600
 )
 @click.option(
     "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Keep the records in a new DuckDB file, for `streamledger usage`.",
 )

@@ -60,11 +60,14 @@ def command(
 ) -> int:
     """Erase, then say what is left where; 1 if a request is still open."""
     from pipeline.ops import erase
+    from pipeline.sinks.database import must_be_there
 
     start_logging(loaded.settings)
     if db is None:
         found = database(loaded.settings)
         db = found if Path(found).is_file() else None
+    else:
+        must_be_there(db)
     with bar() as progress:
         report = asyncio.run(erase.run(loaded.settings, selection, erase.Places(db, spools), progress, execute=execute))
     if as_json:

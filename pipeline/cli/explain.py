@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
+from pipeline.cli.console import console
 from pipeline.cli.options import KAFKA, LOGGING, POLICY, duration, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
@@ -72,6 +73,7 @@ def command(request_id: str, file: BinaryIO | None, loaded: Loaded, *, as_json: 
     from pipeline.ops import explain
 
     start_logging(loaded.settings)
+    options["late"] = duration("--late", options["late"])
     record = options["record"]
     records = [] if record is None else explain.records_in(record, request_id, record.name)
     if file is not None:
@@ -83,9 +85,7 @@ def command(request_id: str, file: BinaryIO | None, loaded: Loaded, *, as_json: 
     if as_json:
         click.echo(json.dumps(told))
     else:
-        from rich.console import Console
-
-        explain.render(told, Console(highlight=False), everything=options["everything"])
+        explain.render(told, console(), everything=options["everything"])
     return FOUND_PROBLEM if explain.problem(told) else OK
 
 
@@ -102,12 +102,13 @@ def _of_file(request_id: str, file: BinaryIO, settings: Settings, options: Mappi
 def _of_topics(request_id: str, settings: Settings, options: Mapping[str, Any], records: Sequence[Found]) -> Gathered:
     """From Kafka, with a progress bar."""
     from pipeline.ops import explain
-    from pipeline.topics.bound import Bound
+    from pipeline.topics.bound import Bound, sensible
 
     if options["keep_open"]:
         raise UsageError("--keep-open is of a FILE", hint="on Kafka a request stays open until its time has passed")
     now = int(time.time() * 1_000)
     since, until = (None if options[name] is None else Bound.of(options[name], now) for name in ("since", "until"))
+    sensible(since, until, now)
     partition = options["partition"]
     search = explain.Search(
         recent=Bound.of(RECENT, now),
@@ -115,7 +116,7 @@ def _of_topics(request_id: str, settings: Settings, options: Mapping[str, Any], 
         until=until,
         partition=None if partition in (None, "all") else _number(partition),
         everywhere=partition == "all",
-        late_ms=duration("--late", options["late"]),
+        late_ms=options["late"],
         records=records,
     )
     with bar() as progress:

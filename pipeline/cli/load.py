@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.options import KAFKA, LOGGING, OutputFile, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import UsageError
@@ -33,6 +34,13 @@ LATE_BY: Final = 1_000
 LABELS: Final = 30
 """A chunk takes 32 (CONTRACT §1); tenant and team are there already."""
 _STREAMS, _PACE = "Streams", "Pace"
+
+
+def _number(_: click.Context, __: click.Parameter, value: float) -> float:
+    """Every comparison with NaN is false, so it passes a range's own check."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number")
+    return value
 
 
 @click.command(
@@ -61,6 +69,7 @@ _STREAMS, _PACE = "Streams", "Pace"
 @click.option(
     "--chaos",
     type=click.FloatRange(0, 1),
+    callback=_number,
     default=0.0,
     show_default=True,
     metavar="SHARE",
@@ -84,6 +93,7 @@ _STREAMS, _PACE = "Streams", "Pace"
 @click.option(
     "--rate",
     type=click.FloatRange(0),
+    callback=_number,
     default=0.0,
     metavar="N",
     help="Chunks a second; 0: as fast as it goes. [default: 0]",
@@ -100,7 +110,7 @@ _STREAMS, _PACE = "Streams", "Pace"
 @click.option(
     "--ledger",
     "ledger_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="JSON lines: what must be billed for each request, for `reconcile --usage-file`.",
 )

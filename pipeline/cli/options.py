@@ -6,6 +6,7 @@ Owns how the command line becomes settings. Imports rich-click and `pipeline.set
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -133,6 +134,24 @@ def examples(*lines: str) -> str:
     return "\n\n".join(("Examples:", *(f"$ {line}" for line in lines)))
 
 
+class OutputFile(click.Path):
+    """A file that is to be written, seen to be possible before the work whose result it is for is begun."""
+
+    def __init__(self) -> None:
+        """It need not be there, nor be readable."""
+        super().__init__(dir_okay=False, readable=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; bad usage where no file can be made."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            self.fail(f"there is no directory {path.parent}", param, ctx)
+        if not os.access(path if path.exists() and not path.is_file() else folder, os.W_OK):
+            self.fail(f"{path.parent} may not be written to", param, ctx)
+        return path
+
+
 input_argument = click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]")
 """For every command that reads lines."""
 
@@ -187,6 +206,7 @@ __all__ = [
     "LOGGING",
     "POLICY",
     "Loaded",
+    "OutputFile",
     "assigned",
     "database",
     "duration",

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli.console import console
+from pipeline.cli.options import (
+    KAFKA,
+    LOGGING,
+    OutputFile,
+    duration,
+    examples,
+    json_option,
+    start_logging,
+    with_settings,
+)
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
@@ -88,7 +98,7 @@ _FILE, _FOLLOW = "Usage file", "Follow"
 )
 @click.option(
     "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Remembers positions and open requests; the next run goes on from there.",
     panel=_FOLLOW,
@@ -100,7 +110,14 @@ _FILE, _FOLLOW = "Usage file", "Follow"
     metavar="DURATION",
     help="How long a record may take after its request closed.",
 )
-@click.option("--limit", default=LIMIT, show_default=True, metavar="N", help="Most findings that are listed.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=LIMIT,
+    show_default=True,
+    metavar="N",
+    help="Most findings that are listed.",
+)
 @with_selection("the chunks (with --db or --usage-file: of the records)")
 @json_option
 @with_settings(
@@ -133,6 +150,10 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse flags that belong to another comparison."""
     if options["follow"] and (options["db"] or options["usage_file"]):
         raise UsageError("--follow holds chunks against records", hint="leave --db and --usage-file out")
+    if options["db"]:
+        from pipeline.sinks.database import must_be_there
+
+        must_be_there(options["db"])
     if options["state"] and not options["follow"]:
         raise UsageError("--state is of --follow", hint="add --follow")
     if not options["usage_file"] and (options["columns"] or options["preset"] != PRESETS[0]):
@@ -156,19 +177,33 @@ def _once(settings: Settings, asked: Request, options: dict[str, Any]) -> Result
 
 
 def _follow(settings: Settings, asked: Request, options: dict[str, Any], *, as_json: bool) -> int:
-    """Look at every interval until SIGINT or SIGTERM; exit 1 if any look found something."""
+    """Look at every interval until SIGINT or SIGTERM; exit 1 if any look found something.
+
+    The first signal waits for the look that is under way, the second one for nothing: what it read is read again.
+    """
     from pipeline.ops.reconcile.follow import Pace, follow
 
     seconds = duration("--interval", options["interval"]) / 1_000
+    if seconds < 1:
+        raise UsageError(f"--interval {options['interval']} is too short", hint="at least 1s; write for example 60s")
     pace = Pace(seconds, options["state"], lambda: int(time.time() * 1_000))
 
     async def run() -> bool:
-        stopped = asyncio.Event()
+        stopped, task = asyncio.Event(), asyncio.current_task()
+
+        def stop() -> None:
+            if stopped.is_set() and task is not None:
+                task.cancel()
+            stopped.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         return await follow(settings, asked, pace, lambda result: _say(result, as_json=as_json), stopped)
 
-    return FOUND_PROBLEM if asyncio.run(run()) else OK
+    try:
+        return FOUND_PROBLEM if asyncio.run(run()) else OK
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _say(result: Result, *, as_json: bool) -> None:
@@ -190,11 +225,9 @@ def _tell(result: Result, *, as_json: bool) -> int:
 
         click.echo(json.dumps(document(result)))
     else:
-        from rich.console import Console
-
         from pipeline.ops.reconcile.layout import render
 
-        render(result, Console(highlight=False))
+        render(result, console())
     return FOUND_PROBLEM if result.found else OK
 
 

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, POLICY, duration, examples, json_option, start_logging, with_settings
+from pipeline.cli.console import console
+from pipeline.cli.options import (
+    KAFKA,
+    LOGGING,
+    POLICY,
+    OutputFile,
+    duration,
+    examples,
+    json_option,
+    start_logging,
+    with_settings,
+)
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
@@ -47,14 +58,21 @@ SHOWN: Final = 20
     ),
 )
 @with_selection("the chunks")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Records as JSON lines. [default: stdout]")
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Records as rows, without content.")
+@click.option("--out", type=OutputFile(), metavar="FILE", help="Records as JSON lines. [default: stdout]")
+@click.option("--parquet", type=OutputFile(), metavar="FILE", help="Records as rows, without content.")
 @click.option("--to-topic", metavar="TOPIC", help="Records to another topic, as the worker would send them.")
 @click.option("--diff", is_flag=True, help="Compare with the record topic: same, config, price, DIFFERENT, missing …")
 @click.option("--emit", is_flag=True, help="With --diff: make good what differs, by revisions on the record topic.")
 @click.option("--execute", is_flag=True, help="Really write to Kafka.")
-@click.option("--cut", type=click.Path(path_type=Path), metavar="FILE", help="Requests without a record, and why.")
-@click.option("--show", default=SHOWN, show_default=True, help="Differences to list, of each kind.")
+@click.option("--cut", type=OutputFile(), metavar="FILE", help="Requests without a record, and why.")
+@click.option(
+    "--show",
+    type=click.IntRange(0),
+    default=SHOWN,
+    show_default=True,
+    metavar="N",
+    help="Differences to list, of each kind.",
+)
 @click.option(
     "--look-back", metavar="DURATION", help="How long before the range to begin reading. [default: the longest silence]"
 )
@@ -174,10 +192,6 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
     """A file that is there when all of it is; a device or pipe is written to as it is."""
     from pipeline.sinks.target import replaced
 
-    if path.exists() and not path.is_file():
-        with path.open("wb") as sink:
-            yield sink
-        return
     with replaced(path) as draft, draft.open("wb") as sink:
         yield sink
 
@@ -205,8 +219,6 @@ def _say(told: dict[str, Any], *, as_json: bool, err: bool) -> None:
     if as_json:
         click.echo(json.dumps(told), err=err)
         return
-    from rich.console import Console
-
     from pipeline.ops import replay
 
-    replay.render(told, Console(stderr=err, highlight=False))
+    replay.render(told, console(stderr=err))

@@ -6,14 +6,18 @@ Owns the options, the output and the exit code; the work is `pipeline.ops.repric
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
-from pipeline.cli.options import KAFKA, LOGGING, examples, json_option, start_logging, with_settings
+from pipeline.cli.console import console
+from pipeline.cli.options import KAFKA, LOGGING, OutputFile, examples, json_option, start_logging, with_settings
 from pipeline.cli.progress import bar
 from pipeline.cli.ranges import with_selection
 from pipeline.cli.shell import COMMANDS
@@ -79,7 +83,7 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
     is_flag=True,
     help="No worker runs on this ledger or ever will: the revise window alone decides what has to wait.",
 )
-@click.option("--out", type=click.File("wb"), metavar="FILE", help="The corrected records as JSON lines, also dry.")
+@click.option("--out", type=OutputFile(), metavar="FILE", help="The corrected records as JSON lines, also dry.")
 @click.option("--execute", is_flag=True, help="Send the corrections to the record topic.")
 @json_option
 @with_settings(
@@ -87,26 +91,32 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
     *("ledger", "chunk_topic", "record_topic", "price_overlay", "finish_grace", "revise_window", "late_policy"),
     *("clock_slack", *LOGGING),
 )
-def command(loaded: Loaded, *, selection: Selection, out: BinaryIO | None, as_json: bool, **options: Any) -> int:
+def command(loaded: Loaded, *, selection: Selection, out: Path | None, as_json: bool, **options: Any) -> int:
     """Value anew, print what it comes to; 1 if something could not be priced, or not yet."""
     from pipeline.ops.reprice import render, reprice
 
     start_logging(loaded.settings)
     order = _order(loaded.settings, selection, options)
 
-    def note(value: bytes) -> None:
-        if out is not None:
-            out.write(value + b"\n")
-
-    with bar() as progress:
+    with _corrections(out) as note, bar() as progress:
         tally = asyncio.run(reprice(loaded.settings, order, progress, note))
     if as_json:
         click.echo(json.dumps(tally.as_json()))
     else:
-        from rich.console import Console
-
-        render(tally, Console(highlight=False))
+        render(tally, console())
     return FOUND_PROBLEM if tally.problem else OK
+
+
+@contextlib.contextmanager
+def _corrections(path: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """Where corrected records go: a file that is whole, empty where nothing changes, or nowhere."""
+    from pipeline.sinks.target import replaced
+
+    if path is None:
+        yield lambda _: None
+        return
+    with replaced(path) as new, new.open("wb") as file:
+        yield lambda value: file.writelines((value, b"\n"))
 
 
 def _order(settings: Settings, selection: Selection, options: dict[str, Any]) -> Order:

@@ -7,6 +7,7 @@ Owns the list of commands, the global options and the error line of CONTRACT §6
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import importlib
 import os
@@ -24,6 +25,9 @@ from pipeline.errors import BAD_USAGE, FOUND_PROBLEM, OK, StreamledgerError
 
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report a program that was stopped from the keyboard."""
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""A disk, a quota or a limit of file sizes that is used up: the path is right."""
 
 COMMANDS: Final = {
     "demo": "Show the whole way of a chunk: broker, streams of all types, worker killed in mid-stream, records, audit.",
@@ -135,7 +139,8 @@ def report(error: Exception, *, debug: bool) -> int:
         return INTERRUPTED
     if isinstance(error, OSError) and error.strerror:
         name = f": {error.filename}" if error.filename is not None else ""
-        return _say(f"{error.strerror}{name}", "check the path and its permissions", FOUND_PROBLEM)
+        hint = "make room, and run it again" if error.errno in FULL else "check the path and its permissions"
+        return _say(f"{error.strerror}{name}", hint, FOUND_PROBLEM)
     hint = "run again with `streamledger --debug …` for the traceback"
     return _say(f"internal error: {type(error).__name__} at {_place(error)}", hint, FOUND_PROBLEM)
 
@@ -185,5 +190,8 @@ Exit codes: 0 ok · 1 found a problem · 2 bad usage · 3 can't reach Kafka."""
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings in a TOML file.")
 @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def main(config: Path | None, debug: bool) -> None:  # noqa: FBT001 (commands and the shell read them)
+@click.pass_context
+def main(ctx: click.Context, config: Path | None, debug: bool) -> None:  # noqa: FBT001, ARG001 (commands and the shell read them)
     """Chunk streams of LLM gateways into billing-grade records: each request once, on Kafka."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False  # rich looks at it by itself, click does not

@@ -90,7 +90,7 @@ async def _work(settings: Settings, *, create_missing: bool) -> tuple[list[str],
     from pipeline.topics import admin
 
     kafka, wanted = client(settings), admin.definitions(settings)
-    created = await admin.create(kafka, wanted) if create_missing else []
+    created = await admin.create_even(kafka, wanted) if create_missing else []
     names = [topic.name for topic in wanted]
     there = await admin.describe(kafka, names)
     found = {name: there[name] for name in names if name in there}
@@ -117,10 +117,10 @@ def _print(created: Sequence[str], found: Mapping[str, Found], drifts: Sequence[
     for name, topic in found.items():
         state = "created" if name in created else "there"
         click.echo(f"{name:{width}}  {state:7}  partitions {topic.partitions}  replicas {topic.replication}")
+    uneven = any(drift.what == "partitions" and drift.topic in found for drift in drifts)
+    missing = "not created: give --partitions N as the others have it" if uneven else "run streamledger topics"
     for drift in drifts:
-        hint = (
-            "change the topic with Kafka's tools, or the setting" if drift.topic in found else "run streamledger topics"
-        )
+        hint = "change the topic with Kafka's tools, or the setting" if drift.topic in found else missing
         click.echo(f"error: {drift} — {hint}", err=True)
     few = [name for name, topic in found.items() if topic.replication < SAFE_REPLICATION]
     if few:

@@ -19,11 +19,13 @@ import rich_click as click
 from pipeline.cli.options import KAFKA, POLICY, database, examples, json_option, start_logging, with_settings
 from pipeline.cli.shell import COMMANDS
 from pipeline.errors import OK, UsageError
+from pipeline.ops.kinds import KINDS
 from pipeline.ops.layout import columns
 from pipeline.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from pipeline.sinks.usage import Answer, Line, Question
+    from pipeline.topics.bound import Bound
 
 COLUMNS: Final = {
     "requests": "requests",
@@ -41,6 +43,8 @@ COLUMNS: Final = {
 """Figures of the table and their heads; JSON and CSV have all."""
 
 NOTHING: Final = "–"
+STATES: Final = ("success", "error", "incomplete")
+"""A status that is none would be an empty bill."""
 
 
 @click.command(
@@ -72,8 +76,20 @@ NOTHING: Final = "–"
 @click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="Only requests with it; all must hold.")
 @click.option("--model", multiple=True, metavar="NAME", help="Only this model; may be repeated.")
 @click.option("--provider", multiple=True, metavar="NAME", help="Only this provider; may be repeated.")
-@click.option("--stream-type", multiple=True, metavar="TYPE", help="Only this type; may be repeated.")
-@click.option("--status", multiple=True, metavar="STATUS", help="Only success, error or incomplete; may be repeated.")
+@click.option(
+    "--stream-type",
+    multiple=True,
+    type=click.Choice([str(each) for each in KINDS]),
+    metavar="TYPE",
+    help="Only this type; may be repeated.",
+)
+@click.option(
+    "--status",
+    multiple=True,
+    type=click.Choice(STATES),
+    metavar="STATUS",
+    help="Only success, error or incomplete; may be repeated.",
+)
 @click.option("--subtotals", is_flag=True, help="With several --by: a sum of each group of all but the last.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, without totals.")
 @click.option(
@@ -123,16 +139,24 @@ def _open(settings: Settings, at: str | None, asked: Mapping[str, Any], *, as_js
     now = int(time.time() * 1_000)
     moment = _moment("at", at, now)
     start_logging(settings)
-    show(settings, now if moment is None else moment, Selection(labels=labels_of(asked["labels"])), as_json=as_json)
+    show(
+        settings,
+        now if moment is None or moment.time is None else moment.time,
+        Selection(labels=labels_of(asked["labels"])),
+        as_json=as_json,
+    )
     return OK
 
 
 def _question(asked: Mapping[str, Any]) -> Question:
     from pipeline.sinks.usage import FILTERS, Question, checked
+    from pipeline.topics.bound import sensible
     from pipeline.topics.selection import labels_of
 
     now = int(time.time() * 1_000)
-    since, until = (_moment(flag, asked[flag], now) for flag in ("since", "until"))
+    first, last = (_moment(flag, asked[flag], now) for flag in ("since", "until"))
+    sensible(first, last, now)
+    since, until = (None if each is None else each.time for each in (first, last))
     if asked["month"] is not None:
         if (since, until) != (None, None):
             raise UsageError("--month is --since and --until in one", hint="leave one of them out")
@@ -147,17 +171,17 @@ def _question(asked: Mapping[str, Any]) -> Question:
     )
 
 
-def _moment(flag: str, text: str | None, now: int) -> int | None:
-    """A time in ms since the epoch; None if none was given."""
+def _moment(flag: str, text: str | None, now: int) -> Bound | None:
+    """A time; None if none was given."""
     from pipeline.topics.bound import Bound
 
     if text is None:
         return None
     try:
-        moment = Bound.of(text, now).time
+        moment = Bound.of(text, now)
     except UsageError:
         moment = None
-    if moment is None:
+    if moment is None or moment.time is None:
         hint = "write a time such as 2026-11-23T16:00:00Z, or a time ago such as -7d"
         raise UsageError(f"--{flag} {text} is no time", hint=hint)
     return moment

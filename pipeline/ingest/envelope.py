@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from pipeline.errors import UsageError
 from pipeline.ingest.format import Part
 from pipeline.ingest.leaf import Payload, contain
 from schemas.chunk import SCHEMA_VERSION, StreamType
@@ -62,10 +63,17 @@ class Envelope:
 
     def skip(self) -> int:
         """Use up one interval and one index; the index."""
-        self._now += self._interval
+        self._tick()
         index = self._next.get(self._image, 0)
         self._next[self._image] = index + 1
         return index
+
+    def _tick(self) -> None:
+        try:
+            self._now += self._interval
+        except OverflowError:
+            hint = "begin earlier, or put less time between two chunks"
+            raise UsageError("the stream goes on past the year 9999", hint=hint) from None
 
     def _signed(self, error: Payload) -> Payload:
         """An error says whose it is (WIRE §3)."""
@@ -73,7 +81,7 @@ class Envelope:
 
     def _error_index(self) -> int:
         """An index above all before it; what follows may have it too, since an error fills no place (CONTRACT §4)."""
-        self._now += self._interval
+        self._tick()
         index = max(self._next.get(self._image, 0), self._next_error.get(self._image, 0))
         self._next_error[self._image] = index + 1
         return index

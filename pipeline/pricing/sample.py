@@ -29,6 +29,8 @@ _OUTPUT: Final = {"reasoning": "reasoning_tokens", "citation": "citation_tokens"
 }
 _LIFETIMES: Final = {"cache_write_5m": "cached_write_tokens_5m", "cache_write_1h": "cached_write_tokens_1h"}
 _CACHED: Final = {f"cache_read_{modality}": f"{modality}_tokens" for modality in MODALITIES}
+_MOST: Final = 10**15
+"""Of anything that is counted: more is a slip of the hand, and an exponent of nine digits would fill the memory."""
 _MEASURES: Final = ("characters", "seconds", "images")
 COUNTED: Final = (*(key for key in KEYS if key != "requests"),)
 """What can be counted on a command line, by the keys of an overlay."""
@@ -59,7 +61,7 @@ def counted(counts: Mapping[str, Decimal]) -> tuple[Json, Units]:
             near = get_close_matches(key, COUNTED, n=1)
             hint = f"did you mean {near[0]}?" if near else "one of " + ", ".join(COUNTED)
             raise UsageError(f"nothing is counted as {key!r}", hint=hint)
-        if not count.is_finite() or count < 0 or (key != "seconds" and count != int(count)):
+        if not count.is_finite() or not 0 <= count <= _MOST or (key != "seconds" and count != int(count)):
             raise UsageError(f"{key} {count} is no count", hint="write a whole number, seconds with a point if need be")
     whole = {key: int(count) for key, count in counts.items() if key != "seconds"}
     inside = _renamed(_INPUT, whole)
@@ -102,9 +104,12 @@ def amount(value: object, name: str) -> Decimal:
         UsageError: it is none.
     """
     try:
-        return Decimal(str(value))
+        number = Decimal(str(value))
     except ArithmeticError:
-        raise UsageError(f"{name} {value!r} is no number", hint=f"write for example {name} 0.00028") from None
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise UsageError(f"{name} {value!r} is no number", hint=f"write for example {name} 0.00028")
+    return number
 
 
 def _call(fields: Json, now: datetime) -> Call:

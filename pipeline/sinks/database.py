@@ -86,7 +86,7 @@ def dialect_of(db: str) -> Dialect:
 
 def masked(db: str) -> str:
     """A name that may be shown: without its password."""
-    if dialect_of(db) is Dialect.DUCKDB:
+    if dialect_of(db) is Dialect.DUCKDB and "://" not in db:
         return db
     return _PASSWORD.sub(lambda found: "***" if found[1] is None else f"{found[1]}:***@", db)
 
@@ -131,8 +131,9 @@ def duckdb_connection(path: str, patient: Callable[[], bool], *, read_only: bool
         import duckdb  # noqa: PLC0415 (optional)
     except ImportError as error:
         raise UsageError("DuckDB is not installed", hint=INSTALL) from error
-    if read_only and not Path(path).is_file():
-        raise UsageError(f"there is no database {path}", hint=f"make it: streamledger sink duckdb --db {path}")
+    _a_file(path)
+    if read_only:
+        must_be_there(path)
     while True:
         try:
             return duckdb.connect(path, read_only=read_only)
@@ -143,6 +144,27 @@ def duckdb_connection(path: str, patient: Callable[[], bool], *, read_only: bool
                 text = f"{path} is held open by another process"
                 raise DatabaseHeld(text, hint="a sink that catches up holds it; try again, or stop the sink") from error
         time.sleep(_LOOK_SECONDS)
+
+
+def must_be_there(db: str) -> None:
+    """See that a DuckDB file is there, before anything is done for its sake; a URL is not tried.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if dialect_of(db) is Dialect.DUCKDB:
+        _a_file(db)
+        if not Path(db).is_file():
+            raise UsageError(f"there is no database {db}", hint=f"make it: streamledger sink duckdb --db {db}")
+
+
+def _a_file(path: str) -> None:
+    """Refuse what can't be the path of a file; DuckDB would ask whether it is one of its own."""
+    if "://" in path:
+        text = f"{masked(path)} is no database that is known here"
+        raise UsageError(text, hint="name a DuckDB file, or a postgresql:// URL")
+    if Path(path).is_dir():
+        raise UsageError(f"{path} is a directory", hint="name a file in it")
 
 
 def postgres_connection(url: str, **options: str | int) -> Any:

@@ -25,6 +25,8 @@ EARLIEST: Final = "earliest"
 LATEST: Final = "latest"
 
 _OFFSET: Final = re.compile(r"\d{1,18}", re.ASCII)
+_DAY: Final = 86_400_000
+"""More than clocks differ by, in ms: what begins later than that after now is a slip of the hand."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,21 @@ class Bound:
         if self.offset is not None:
             return min(max(self.offset, begin), end)
         return min(await Origin(self.text, self.time).offset(consumer, place, begin=begin, end=end), end)
+
+
+def sensible(since: Bound | None, until: Bound | None, now_ms: int) -> None:
+    """Refuse a range in which nothing can be: to look at nothing and report that all is well would deceive.
+
+    Raises:
+        UsageError: it ends before it begins, or begins in the future.
+    """
+    if since is None:
+        return
+    if since.time is not None and since.time > now_ms + _DAY:
+        raise UsageError(f"the range begins in the future, at {since.text}", hint="nothing can be there yet")
+    if until is None:
+        return
+    ends = ((since.time, until.time), (since.offset, until.offset))
+    if any(first is not None and last is not None and last < first for first, last in ends):
+        text = f"the range ends at {until.text}, before it begins at {since.text}"
+        raise UsageError(text, hint="give the earlier end first")

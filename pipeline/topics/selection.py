@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeline.errors import UsageError
-from pipeline.topics.bound import Bound
+from pipeline.topics.bound import Bound, sensible
 
 _PARTITIONS: Final = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 _TIME_OF_DAY: Final = re.compile(r"(?<=T\d\d):(?=\d\d)|(?<=T\d\d:\d\d):(?=\d\d)|(?<=[+-]\d\d):(?=\d\d)")
@@ -117,7 +117,7 @@ def selection(  # noqa: PLR0913 (one argument for each flag)
     """A selection out of what was written on a command line; `now_ms` is what times ago count from.
 
     Raises:
-        UsageError: something of it can't be read, or a span stands beside one of its ends.
+        UsageError: something of it can't be read, a span stands beside one of its ends, or nothing can be in the range.
     """
     if span is not None and (since is not None or until is not None):
         raise UsageError("-o is --from and --to in one", hint="leave one of them out")
@@ -125,6 +125,7 @@ def selection(  # noqa: PLR0913 (one argument for each flag)
         first, last = span_of(span, now_ms)
     else:
         first, last = (None if text is None else Bound.of(text, now_ms) for text in (since, until))
+    sensible(first, last, now_ms)
     return Selection(
         first,
         last,

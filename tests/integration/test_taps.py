@@ -36,7 +36,6 @@ SAID: Final = (
 """Fields of a record that must not depend on when, and by whom, its chunks were published."""
 
 SECONDS: Final = 90.0
-MANY: Final = 300
 BUDGET: Final = 0.05
 """Longest that a caller may wait for the publisher, in seconds."""
 
@@ -188,33 +187,34 @@ class Outage:
         os.kill(self._pid, signal.SIGCONT)
 
 
-def test_many_streams_while_kafka_stands_still(server: Server, tmp_path: Path) -> None:
-    """Hundreds of tapped streams lose nothing while Kafka answers nobody, and no caller waits beyond the budget."""
+@pytest.mark.parametrize(("count", "seconds"), [(300, 0.0), pytest.param(1_000, 30.0, marks=pytest.mark.long)])
+def test_many_streams_while_kafka_stands_still(server: Server, tmp_path: Path, count: int, seconds: float) -> None:
+    """All tapped streams lose nothing while Kafka answers nobody, and no caller waits beyond the budget."""
     with Cluster(tmp_path / "kafka") as cluster:
         settings = ledger_settings(cluster.bootstrap_servers, "outage", tmp_path / "data")
         asyncio.run(create(client(settings), definitions(settings)))
         outage = Outage(cluster)
         try:
-            waited = asyncio.run(many(server, settings, outage))
+            waited = asyncio.run(many(server, settings, outage, count, seconds))
         finally:
             outage.end()
         records = published(settings, json.loads)  # so many take long to be held to the schema
     whole = expected("chat", "r", brief(PATHS["chat"]))
 
-    assert len(records) == MANY
+    assert len(records) == count
     assert [record for record in records.values() if {name: record[name] for name in SAID} != whole] == []
     assert waited <= BUDGET + GRACE
 
 
-async def many(server: Server, settings: Settings, outage: Outage, seconds: float = 0.0) -> float:
-    """Read all streams, their second half while Kafka is halted for so long, or until all is on disk.
+async def many(server: Server, settings: Settings, outage: Outage, count: int, seconds: float) -> float:
+    """Read so many streams, their second half while Kafka is halted for so long, or until all is on disk.
 
     Returns:
         The longest that a caller waited for the publisher, in seconds.
     """
     policy = Policy(budget=BUDGET, patience=0.5)
     publisher = AsyncPublisher(settings, policy=policy)
-    async with async_sdks() as sdk, publisher, _opened(sdk, server, publisher) as streams:
+    async with async_sdks() as sdk, publisher, _opened(sdk, server, publisher, count) as streams:
         for stream in streams:
             await anext(stream)
         outage.begin()
@@ -225,7 +225,7 @@ async def many(server: Server, settings: Settings, outage: Outage, seconds: floa
                 await asyncio.sleep(0.01)
         spooled = publisher.stats().spooled
         outage.end()
-        assert spooled >= MANY
+        assert spooled >= count
         assert await publisher.flush(SECONDS)
     stats = publisher.stats()
     assert (stats.refused, stats.late, stats.delivered) == (0, 0, stats.accepted)
@@ -233,9 +233,9 @@ async def many(server: Server, settings: Settings, outage: Outage, seconds: floa
 
 
 @asynccontextmanager
-async def _opened(sdk: AsyncSdks, server: Server, publisher: AsyncPublisher) -> AsyncIterator[list[Any]]:
+async def _opened(sdk: AsyncSdks, server: Server, publisher: AsyncPublisher, count: int) -> AsyncIterator[list[Any]]:
     """All streams, open at once."""
-    opened = await asyncio.gather(*(sdk.opened("chat", server.url("brief")) for _ in range(MANY)))
+    opened = await asyncio.gather(*(sdk.opened("chat", server.url("brief")) for _ in range(count)))
     yield [tap(stream, publisher) for stream in opened]
 
 

@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from pipeline.errors import BrokerFault, KafkaUnreachable, UsageError
 from pipeline.settings import Settings, client
 from pipeline.testing import eventually
-from pipeline.topics.admin import Drift, compare, create, definitions, describe
+from pipeline.topics.admin import Drift, compare, create, create_even, definitions, describe
 from schemas.topics import Topic
 
 T = TypeVar("T")
@@ -77,6 +77,17 @@ def test_every_setting_of_a_definition_reaches_the_topic(settings: Settings, led
         actual = found[topic.name].config
         assert topic.config == {key: actual[key] for key in topic.config}
         assert found[topic.name].partitions == 2
+
+
+def test_nothing_is_created_beside_topics_of_another_count(settings: Settings, ledger_topics: list[Topic]) -> None:
+    """No worker would work on them, and they can't be made smaller; with the count that is there they are created."""
+    wrong = settings.model_copy(update={"ledger": f"{settings.ledger}-b", "partitions": 3})
+    right = wrong.model_copy(update={"partitions": 2})
+    changelogs = [topic.name for topic in definitions(right) if topic not in ledger_topics]
+
+    assert run(create_even(client(wrong), definitions(wrong))) == []
+    assert run(describe(client(wrong), changelogs)) == {}
+    assert run(create_even(client(right), definitions(right))) == changelogs
 
 
 def test_missing_topics_are_drift(settings: Settings) -> None:

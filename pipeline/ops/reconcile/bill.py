@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.errors import UsageError
 from pipeline.ops.reconcile.finding import Cause, Difference, Finding, Kind, Result, State
 from pipeline.ops.reconcile.ledger import Request
+from pipeline.ops.reconcile.store import sqlite_errors
 from pipeline.ops.reconcile.usage_file import Billed, UsageFile
 from pipeline.settings import Settings
 from pipeline.sinks.database import opened
@@ -100,6 +101,7 @@ async def reconcile(
     records = _of_topic(settings, asked, progress) if db is None else _of_database(db, asked)
     with (
         tempfile.TemporaryDirectory(prefix="streamledger-") as folder,
+        sqlite_errors(folder),
         closing(sqlite3.connect(Path(folder) / "bill.db", isolation_level=None)) as store,
     ):
         store.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA} BEGIN;")

@@ -6,6 +6,7 @@ state of `--follow`.  Imports sqlite3.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
-from pipeline.errors import UsageError
+from pipeline.errors import FoundProblem, UsageError
 from pipeline.ops.reconcile.claim import Claim
 from pipeline.ops.reconcile.tally import Tally, decode, encode
 
@@ -47,6 +48,24 @@ class Row(NamedTuple):
     claims: list[Claim]
 
 
+@contextlib.contextmanager
+def sqlite_errors(file: object) -> Iterator[None]:
+    """What SQLite can't do with a file, in the words of a command: most often the disk is full.
+
+    Raises:
+        UsageError: the file is none of SQLite.
+        FoundProblem: anything else.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        what = getattr(error, "sqlite_errorname", type(error).__name__)
+        if what == "SQLITE_NOTADB":
+            raise UsageError(f"{file} is no state of a reconciliation", hint="name another file") from error
+        hint = "make room where it lies; temporary files go to TMPDIR"
+        raise FoundProblem(f"{file} can't be read or written: {what}", hint=hint) from error
+
+
 class Store:
     """Tallies, claims, dead letters, positions."""
 
@@ -55,16 +74,16 @@ class Store:
 
         Raises:
             UsageError: the file is none of ours.
+            FoundProblem: it can't be written.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="streamledger-") if path is None else None
         file = Path(self._folder.name) / "reconcile.db" if self._folder is not None else path
-        try:
+        self._file = file
+        with sqlite_errors(file):
             self._db = sqlite3.connect(file or "", isolation_level=None)
             self._db.execute(f"PRAGMA journal_mode = {'OFF' if path is None else 'WAL'}")
             self._db.execute(f"PRAGMA synchronous = {'OFF' if path is None else 'NORMAL'}")
             self._db.executescript(_TABLES)
-        except sqlite3.Error as error:
-            raise UsageError(f"{path} is no state of a reconciliation", hint="name another file") from error
         self._held: dict[tuple[int, str], Tally] = {}
         self._size = 0
         self._db.execute("BEGIN")
@@ -73,11 +92,14 @@ class Store:
         """Itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close, and forget what nobody kept."""
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Close, and forget what nobody kept; an error of SQLite is told as one of the file."""
         self._db.close()
         if self._folder is not None:
             self._folder.cleanup()
+        if isinstance(error, sqlite3.Error):
+            with sqlite_errors(self._file):
+                raise error
 
     def keep(self) -> None:
         """Put all into the file: what was read and how far, together."""

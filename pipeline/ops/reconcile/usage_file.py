@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -93,6 +93,8 @@ class UsageFile:
 
     path: Path
     columns: Columns
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    """By field, the columns that somebody named: one that is in no row would leave the field out of the comparison."""
 
     @classmethod
     def of(cls, path: Path, preset: str, mapped: Iterable[str]) -> UsageFile:
@@ -101,23 +103,26 @@ class UsageFile:
         Raises:
             UsageError: a mapping names no field.
         """
-        columns = dict(PRESETS[preset])
+        columns, named = dict(PRESETS[preset]), dict[str, str]()
         for assignment in mapped:
             name, equals, column = assignment.partition("=")
             if not equals or name not in FIELDS or not column:
                 hint = f"write --column FIELD=COLUMN; fields are {', '.join(FIELDS)}"
                 raise UsageError(f"--column {assignment} maps nothing", hint=hint)
-            columns[name] = (column,)
-        return cls(path, columns)
+            columns[name], named[name] = (column,), column
+        return cls(path, columns, named)
 
     def rows(self) -> Iterator[Billed]:
         """Its rows.
 
         Raises:
-            UsageError: it can't be read as what its name says, or has none of the columns.
+            UsageError: it can't be read as what its name says, or has no rows or not the columns: what holds nothing
+                against the records would find that all is well.
         """
-        known = 0
+        known = number = 0
+        absent = dict(self.mapped)
         for number, row in enumerate(_rows(self.path), 1):
+            absent = {name: column for name, column in absent.items() if not _has(row, column)} if absent else absent
             billed = self._billed(number, row)
             known += any(value is not None for value in billed[5:10])
             yield billed
@@ -125,6 +130,11 @@ class UsageFile:
                 names = ", ".join(sorted(row)[:20])
                 hint = f"map them: --column cost=…; the first row has {names}"
                 raise UsageError(f"{self.path} has none of the expected columns", hint=hint)
+        if not number:
+            raise UsageError(f"{self.path} has no rows", hint="was it written to its end?")
+        for name, column in absent.items():
+            hint = "look at the names in the file; one with dots goes into objects"
+            raise UsageError(f"--column {name}={column}: no row of {self.path} has it", hint=hint)
 
     def _billed(self, number: int, row: Mapping[str, Any]) -> Billed:
         try:
@@ -155,6 +165,10 @@ class UsageFile:
             if value not in (None, ""):
                 return value
         return None
+
+
+def _has(row: Mapping[str, Any], column: str) -> bool:
+    return column in row or ("." in column and column.partition(".")[0] in row)
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:

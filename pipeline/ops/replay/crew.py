@@ -141,6 +141,8 @@ def _serve(order: Order, parent: Connection) -> None:
         return
     except StreamledgerError as error:
         parent.send(error)
+    except OSError as error:  # a disk that is full is no bug; what was written has no name of its own
+        parent.send(type(error)(error.errno, error.strerror, error.filename or str(order.work)))
     except Exception as bug:  # noqa: BLE001  whatever it is, the parent has to say it; its text may quote content (G7)
         place = traceback.extract_tb(bug.__traceback__)[-1]
         where = f"{'/'.join(PurePath(place.filename).parts[-3:])}:{place.lineno}"

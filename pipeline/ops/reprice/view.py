@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from pipeline.core.cost import EXACT, plain
+from pipeline.ops.explain.words import safe
 from pipeline.ops.reprice.revaluation import Outcome
 from pipeline.ops.reprice.tally import Row, Tally
 
@@ -20,7 +21,10 @@ def render(tally: Tally, console: Console) -> None:
     if not tally.rows:
         console.print("No record of this range is meant.")
     else:
-        console.print(_table(tally))
+        head, *lines = _lines(tally)
+        console.print(head, style="dim", markup=False, soft_wrap=True)
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
     for (outcome, reason), count in sorted(tally.reasons.items()):
         console.print(f"{outcome.value}: {count:,} ({reason})")
     if tally.held_until is not None:
@@ -35,15 +39,15 @@ def render(tally: Tally, console: Console) -> None:
         console.print(f"sent: {tally.sent:,} corrections")
 
 
-def _table(tally: Tally) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in HEAD:
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
-    for (provider, model), row in sorted(tally.rows.items()):
-        table.add_row("/".join(part for part in (provider, model) if part) or "–", *_cells(row))
-    if len(tally.rows) > 1:
-        table.add_row("total", *_cells(tally.total))
-    return table
+def _lines(tally: Tally) -> Iterator[str]:
+    """A line for each model, as wide as it is: where there is no room a terminal breaks it, and no amount is cut."""
+    named = [("/".join(part for part in key if part) or "–", row) for key, row in sorted(tally.rows.items())]
+    if len(named) > 1:
+        named.append(("total", tally.total))
+    rows = [HEAD, *((safe(name), *_cells(row)) for name, row in named)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *figures in rows:
+        yield "  ".join([name.ljust(widths[0]), *map(str.rjust, figures, widths[1:])])
 
 
 def _cells(row: Row) -> list[str]:

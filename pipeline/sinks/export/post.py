@@ -1,7 +1,7 @@
 """One request to a receiver, tried again until it is answered for good.
 
 Owns the connection, which answers are final, and what is said of a receiver that can't be used; its words, which may
-repeat what it was sent, go into no error. Imports aiohttp, retry and errors.
+repeat what it was sent, go into no error. Imports aiohttp, retry, errors and the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from pipeline.errors import FoundProblem, UsageError
+from pipeline.log import get_logger
 from pipeline.sinks.export.retry import RETRIED, Patience, asked_for
+
+_log = get_logger(__name__)
 
 ANSWER_BYTES: Final = 1 << 16
 """What is read of an answer."""
@@ -108,6 +111,8 @@ class Post:
             try:
                 answer, asked = await self._once(body, content_type)
                 if answer.status not in RETRIED:
+                    if failures:
+                        _log.info("going on", away_seconds=round(loop.time() - since, 1))
                     return self._final(answer)
                 what = f"status {answer.status}"
             except aiohttp.InvalidURL as error:
@@ -118,7 +123,9 @@ class Post:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 what, asked = type(error).__name__, None
             failures += 1
-            since = loop.time() if failures == 1 else since
+            if failures == 1:
+                since = loop.time()
+                _log.warning("waiting", receiver=self._receiver.shown, reason=what, give_up_after_s=patience.total)
             pause = patience.pause(failures, loop.time() - since, asked)
             if pause is None:
                 text = f"{self._receiver.shown} took nothing for {patience.total:g} s: {what}, {failures} times"

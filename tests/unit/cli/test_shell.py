@@ -122,7 +122,7 @@ class TestErrorLine:
             (TopicDrift("differs", topic="t", partition=1), "error: differs [topic t, partition 1]", 1),
             (StreamledgerError("two\nlines"), "error: two lines", 1),
             (PermissionError(13, "Permission denied", "/x"), "error: Permission denied: /x — check the path", 1),
-            (OSError(28, "No space left on device"), "error: No space left on device — check the path", 1),
+            (OSError(28, "No space left on device"), "error: No space left on device — make room", 1),
             (click.FileError("x", "gone"), "error: Could not open file 'x': gone", 1),
         ],
     )
@@ -222,6 +222,23 @@ class TestErrorLine:
         context = shell.main.make_context("streamledger", ["conf"], resilient_parsing=True)
 
         assert shell.main.resolve_command(context, ["conf"]) == (None, None, [])
+
+
+def test_no_color_is_heard_by_what_click_prints_too(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://no-color.org: set and not empty; as a terminal would have it otherwise."""
+    seen: list[bool | None] = []
+
+    @click.command()
+    @click.pass_context
+    def command(ctx: click.Context) -> None:
+        seen.append(ctx.color)
+
+    monkeypatch.setattr("pipeline.cli.config.command", command)
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        assert invoke("config").exit_code == 0
+
+    assert seen == [None, False]
 
 
 class TestProcess:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.errors import FoundProblem, UsageError
 from pipeline.ops.reconcile import store as stores
 from pipeline.ops.reconcile.chunk import read
 from pipeline.ops.reconcile.store import Row, Store
@@ -87,3 +87,13 @@ def test_another_file_is_no_state(tmp_path: Path) -> None:
         Store(path)
     assert path.read_text(encoding="utf-8").startswith("not a database")
     assert Row(0, "r", None, []).claims == []
+
+
+def test_a_disk_that_is_full_is_told_as_such(tmp_path: Path) -> None:
+    """Not as an internal error, and not as a state of somebody else."""
+    with pytest.raises(FoundProblem, match=r"reconcile.state can't be read or written: SQLITE_FULL"):  # noqa: PT012, SIM117 (in the middle of the work)
+        with Store(tmp_path / "reconcile.state") as store:
+            store._db.execute("PRAGMA max_page_count = 1")
+            store.remember("ledger", ["x" * 100_000])
+    with pytest.raises(FoundProblem, match="SQLITE_CANTOPEN"):
+        Store(tmp_path / "absent" / "reconcile.state")

@@ -99,3 +99,21 @@ def test_a_mapping_must_name_a_field(tmp_path: Path) -> None:
     """A slip of the pen is no silent column."""
     with pytest.raises(UsageError, match="maps nothing"):
         UsageFile.of(tmp_path / "u.csv", "plain", ["costs=spend"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("u.csv", ""), ("u.csv", "request_id,cost\n"), ("u.json", "[]"), ("u.jsonl", "\n")]
+)
+def test_a_file_without_rows_is_no_clean_bill(tmp_path: Path, name: str, text: str) -> None:
+    """Nothing held against the records differs in nothing: an export that broke off must not look like that."""
+    with pytest.raises(UsageError, match="has no rows"):
+        rows(tmp_path / name, text)
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    """A slip in its name would leave its field out of the comparison; empty in every row it is there."""
+    text = "request_id,spend,usage\nr-1,,\n"
+
+    assert [row.cost for row in rows(tmp_path / "u.csv", text, "plain", "cost=spend")] == [None]
+    with pytest.raises(UsageError, match=r"--column cost=spent: no row of .*u\.csv has it"):
+        rows(tmp_path / "u.csv", text, "plain", "cost=spent")

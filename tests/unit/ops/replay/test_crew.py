@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -38,6 +39,23 @@ def test_the_first_error_ends_all(tmp_path: Path) -> None:
     with pytest.raises(KafkaUnreachable, match="no Kafka answers"):
         crew.run(order(tmp_path), shares(3), 2, lambda _: None)
     assert multiprocessing.active_children() == []
+
+
+def test_a_full_disk_is_no_internal_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a replay spills it spills in a process: the system's words and the place come out of it."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(crew, "_work", full)
+    monkeypatch.setattr(crew, "_tie", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs:
+        crew._serve(order(tmp_path), theirs)
+        told = ours.recv()
+
+    assert (told.errno, told.strerror, told.filename) == (errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
 
 
 def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:

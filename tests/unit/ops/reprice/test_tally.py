@@ -32,11 +32,21 @@ def tallied() -> Tally:
     return tally
 
 
-def text(tally: Tally) -> str:
+def text(tally: Tally, width: int = 160) -> str:
     """As it is printed."""
     sink = io.StringIO()
-    render(tally, Console(file=sink, width=160, highlight=False))
+    render(tally, Console(file=sink, width=width, highlight=False))
     return sink.getvalue()
+
+
+def test_a_narrow_terminal_cuts_neither_an_amount_nor_a_model() -> None:
+    """`openai…` is every model, and 0.0228 is not 0.0228988."""
+    tally = Tally()
+    tally.add(record("0.0228988", "gpt-4o-mini-2024-07-18", "openai"), Verdict(Outcome.SAME))
+    printed = text(tally, 40)
+
+    assert "openai/gpt-4o-mini-2024-07-18" in printed
+    assert printed.count("0.0228988") == 2
 
 
 def test_sums_are_exact_and_held_ones_are_not_in_them() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
@@ -132,12 +133,18 @@ def test_who_is_told_to_stop_ends_its_batch_first(server: Server, tmp_path: Path
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 529])
-def test_a_receiver_that_is_not_well_is_tried_again(server: Server, status: int) -> None:
-    """Until it takes what it is sent; nothing is lost and nothing skipped."""
+def test_a_receiver_that_is_not_well_is_tried_again(
+    server: Server, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until it takes what it is sent; nothing is lost or skipped, and it is said: silence would look like a hang."""
     server.script.extend([Reply(status), Reply(status), Reply(status)])
-    assert bring(server.url, METERING).sent == 6
+    with caplog.at_level(logging.INFO):
+        assert bring(server.url, METERING).sent == 6
     assert server.taken == ids(6)
     assert len(server.requests) == 5
+    said = [cast("dict[str, str]", record.msg) for record in caplog.records if record.name.endswith("export.post")]
+    assert [each["event"] for each in said] == ["waiting", "going on"]
+    assert said[0]["reason"] == f"status {status}"
 
 
 def test_connections_that_break_and_answers_that_never_come(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Positions of an export in a file, and files that are written whole or not at all."""
+"""Positions of an export in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.sinks.export.positions import Positions
-from pipeline.sinks.target import replaced
 
 BELONGS = {"export": "otlp", "to": "http://localhost:4318/v1/logs", "topic": "records", "ledger": "main"}
 
@@ -43,21 +42,3 @@ def test_what_is_no_file_of_positions_is_not_taken_for_one(tmp_path: Path, text:
     with pytest.raises(UsageError, match="no file of positions"):
         Positions(path, BELONGS)
     assert path.read_text(encoding="utf-8") == text
-
-
-def test_a_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
-    """After an error the old one is there, and nothing else."""
-    path = tmp_path / "costs.csv"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(OSError, match="none"), replaced(path) as new:
-        _break_off(new)
-    assert (path.read_text(encoding="utf-8"), list(tmp_path.iterdir())) == ("old", [path])
-    with replaced(path) as new:
-        new.write_text("whole", encoding="utf-8")
-    assert (path.read_text(encoding="utf-8"), list(tmp_path.iterdir())) == ("whole", [path])
-
-
-def _break_off(path: Path) -> None:
-    """Write half of a file."""
-    path.write_text("half", encoding="utf-8")
-    raise OSError("none left")
