@@ -1,21 +1,21 @@
 """The settings of Streamledger: every name of CONTRACT §6 with its default, its meaning and the reason for both.
 
 Owns names, types, bounds and the rules between settings. Constructing `Settings` reads nothing but its arguments; files
-and environment are the business of `pipeline.settings.sources`. Imports pydantic, `pipeline.settings.units` and, inside
-`policy`, the core's policy.
+and environment are the business of `pipeline.settings.sources`. Imports pydantic, `pipeline.settings.shape` and `units`
+and, inside `policy`, the core's policy.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipeline.settings.shape import Address, Endpoint, Ledger, Servers, Topic, UserPath
 from pipeline.settings.units import DURATION, SIZE, Duration, Size
 
 if TYPE_CHECKING:
@@ -29,35 +29,6 @@ TOKENIZER: Final = "bpe-openai"
 
 ROW_LIMIT: Final = SIZE.parse("8MiB")
 """max.message.bytes of the record and changelog topics (CONTRACT §3): nothing larger can be kept or sent."""
-
-
-def shaped(pattern: str, otherwise: str) -> AfterValidator:
-    """A check of a text's shape that says in words what it wants."""
-    shape = re.compile(pattern, re.ASCII)
-
-    def check(text: str) -> str:
-        if shape.fullmatch(text) is None:
-            raise ValueError(otherwise)
-        return text
-
-    return AfterValidator(check)
-
-
-Topic = Annotated[str, shaped(r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "must be a topic name: letters, digits, . _ -")]
-Ledger = Annotated[str, shaped(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "must be up to 100 letters, digits, . _ -")]
-_PORT = r":(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
-Servers = Annotated[
-    str, shaped(rf"[^\s,]+{_PORT}(,[^\s,]+{_PORT})*", "must be host:port, or several with commas; ports end at 65535")
-]
-Address = Annotated[str, shaped(rf"[^\s,]*{_PORT}", "must be host:port; ports end at 65535")]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
-Endpoint = Annotated[
-    str,
-    shaped(
-        r"(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])[^\s@]+",
-        "must be an https URL without a user in it (http only to this machine)",
-    ),
-]
 
 
 def state_dir() -> Path:
