@@ -120,6 +120,7 @@ async def _following(settings: Settings, asked: _Asked, ended: asyncio.Event) ->
     from pipeline.ops.live import Live
     from pipeline.settings import client
     from pipeline.topics.admin import counts
+    from pipeline.topics.ending import finish
 
     await counts(client(settings), [settings.chunk_topic, settings.record_topic, settings.dead_topic])
     live = Live(settings, window=asked.window)
@@ -129,9 +130,7 @@ async def _following(settings: Settings, asked: _Asked, ended: asyncio.Event) ->
     try:
         yield live
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await finish(task)
 
 
 async def _once(settings: Settings, asked: _Asked, *, as_json: bool) -> int:

@@ -1,7 +1,7 @@
 """The process of the live page: its socket, its reader of the topics, its end.
 
 Owns that nothing is served beyond this machine without a token, and that a signal ends everything in order. Imports
-uvicorn, `pipeline.ops.live` and its siblings.
+uvicorn, `pipeline.ops.live`, the topics and its siblings.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import uvicorn
 
 from pipeline.errors import UsageError
 from pipeline.settings import Settings, listened, loopback, url
+from pipeline.topics.ending import finish
 from pipeline.web.access import Access
 from pipeline.web.address import bound
 from pipeline.web.site import Source, application
@@ -125,10 +126,7 @@ async def _serve(settings: Settings, source: Running, listening: socket.socket, 
         with _signals(end):
             await server.serve(sockets=[listening])
     finally:
-        following.cancel()
-        (ended,) = await asyncio.gather(following, return_exceptions=True)
-    if isinstance(ended, Exception):
-        raise ended
+        await finish(following)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,8 @@ ELSEWHERE: Final = {
     "streamledger broker": "the Kafka of the tests is one",
     "streamledger demo": "tests/integration/test_demo.py, test_invoice.py",
     "streamledger usage --db demo.duckdb": "tests/integration/test_invoice.py",
+    "streamledger spool": "a publisher has to leave one first; tests/unit/ops/spool, test_publisher",
+    "streamledger erase --request-id req-7 --spool": "the same; tests/integration/test_erase.py",
 }
 """Commands that are not run here, and where they are, or why not."""
 
