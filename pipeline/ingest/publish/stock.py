@@ -95,22 +95,22 @@ class Stock:
             return 0
         unsure = {id(item) for item in outcome.left}
         settled = [item for item in done.items if id(item) not in unsure]
-        if done.origin is None:
-            self._outbox.free(settled)
-            self._outbox.put_back(outcome.left)
-        else:
-            self._look_for_late(settled)
-            if outcome.left:
-                self._round = Round(outcome.left, done.origin)
-            else:
-                done.origin.commit()
         self.resent += len(outcome.left)
         self.delivered += len(settled) - len(outcome.never)
         if done.origin is self.estate:
             self.adopted += len(settled)
         else:
             self._settled += len(settled)
-        self._set_aside(outcome.never)
+        self._set_aside(outcome.never)  # before anybody lets go of it
+        if done.origin is None:
+            self._outbox.free(settled)
+            self._outbox.put_back(outcome.left)
+            return len(settled)
+        self._look_for_late(settled)
+        if outcome.left:
+            self._round = Round(outcome.left, done.origin)
+        else:
+            done.origin.commit()
         return len(settled)
 
     def give_up(self, error: Exception) -> None:

@@ -141,6 +141,33 @@ def test_what_kafka_never_takes_is_set_aside_and_holds_up_nothing(tmp_path: Path
     desk.stock.close()
 
 
+def test_what_is_set_aside_is_in_its_file_before_the_spool_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies in between has it in both, and never in neither."""
+    desk = Desk(tmp_path)
+    desk.put(1)
+    desk.stock.spill()
+    steps: list[str] = []
+
+    def watched(name: str) -> None:
+        step = getattr(desk.stock.spool, name)
+
+        def passed(*args: Any) -> Any:
+            steps.append(name)
+            return step(*args)
+
+        monkeypatch.setattr(desk.stock.spool, name, passed)
+
+    watched("aside")
+    watched("commit")
+
+    desk.stock.settle(Outcome([], desk.stock.next(), None))
+
+    assert steps == ["aside", "commit"]
+    desk.stock.close()
+
+
 def test_a_spool_without_room_leaves_chunks_in_memory_and_says_so_once(tmp_path: Path) -> None:
     """They are sent from there; what is nowhere at the end is counted."""
     desk = Desk(tmp_path, spool_bytes=0)
