@@ -13,7 +13,7 @@ MINUTES ?= 1
 CHAOS   ?= --json
 SECONDS ?= 60
 WORKERS ?= 2
-CORE    := tests/unit/core tests/property
+CORE    := tests/unit/core
 DEMO    ?=
 
 # Tests, demo and chaos start hundreds of Python processes: each would compile all sources anew.

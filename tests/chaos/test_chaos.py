@@ -83,6 +83,7 @@ def test_a_short_round_ends_with_zeros() -> None:
 
 @pytest.mark.integration
 @pytest.mark.chaos
+@pytest.mark.long
 def test_records_outside_the_transaction_are_caught() -> None:
     """The negative control: the reader sees the doubles that a worker makes which sends before it commits."""
     verdict = asyncio.run(control_holds(12))

@@ -214,6 +214,8 @@ def _lives(running: Running, command: Command, world: World) -> bool:
         return False
     if command.text.startswith("streamledger export"):
         return bool(world.receiver.taken)
+    if command.text.startswith("streamledger worker"):
+        return '"starting"' in running.stderr.read_text(encoding="utf-8")  # its first line comes before its handlers
     return bool(running.stdout.stat().st_size or running.stderr.stat().st_size)
 
 

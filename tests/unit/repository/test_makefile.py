@@ -34,6 +34,6 @@ def test_ci_runs_make_check_which_ends_with_the_tests() -> None:
     """CI has no steps of its own, and the tests' closing lines are the last that it prints."""
     ci = (ROOT / ".ci/run").read_text(encoding="utf-8")
 
-    assert ci.rstrip().endswith("exec make check")
+    assert ci.rstrip().endswith("exec make --jobs=2 check")
     assert EXPLAINED["check"].split()[-1] == "test"
     assert (ROOT / ".ci/run").stat().st_mode & 0o100
