@@ -110,7 +110,7 @@ def test_filters_narrow_the_list_while_one_types(site: Site) -> None:
         await expect(rows).to_have_text(["broken"])
         await expect(field).to_be_focused()
         await expect(visit.page).to_have_url(_words("model=claude-sonnet-4-5"))
-        sent = chat("broken-too", model="claude-sonnet-4-5", provider="anthropic").text("Hm").error("cut").chunks
+        sent = chat("cut-too", model="claude-sonnet-4-5", provider="anthropic").text("Hm").error("cut").chunks
         await asyncio.to_thread(site.ledger.send, *sent)
         await expect(rows).to_have_count(2)
         await expect(field).to_be_focused()

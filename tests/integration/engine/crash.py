@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,8 +72,11 @@ class Forked:
         self.process.start()
 
     async def ended(self, seconds: float) -> bool:
-        """Whether it ends within so long."""
-        await asyncio.to_thread(self.process.join, seconds)
+        """Whether it ends within so long.
+
+        The exit code is read in this thread only: there is one, and a lane that starts a process reads it too.
+        """
+        await asyncio.to_thread(connection.wait, [self.process.sentinel], seconds)
         return self.process.exitcode is not None
 
     async def said(self, event: str) -> None:
