@@ -82,7 +82,7 @@ def test_what_went_wrong_is_seen_by_shape_and_said_in_words(site: Site) -> None:
     async def work(visit: Visit) -> None:
         await visit.go("/")
         picture = {
-            name: visit.page.get_by_role("row").filter(has_text=name)
+            name: visit.page.get_by_role("row").filter(has=visit.page.get_by_role("link", name=name, exact=True))
             for name in ("holed", "broken", "spoken", "waiting")
         }
         await expect(picture["holed"].get_by_role("img")).to_have_accessible_name(
