@@ -16,17 +16,16 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from pipeline.core.erasure import Markers, Standing, Survey, Wanted
 from pipeline.core.segment import pack_markers, unpack_markers
-from pipeline.engine.config import MIB, Config
-from pipeline.engine.restore import FENCE_KEY, ROWS_AT_ONCE
+from pipeline.engine.config import Config
+from pipeline.engine.restore import FENCE_KEY, reader
 from pipeline.engine.transaction import Parcel, Row, Transactions
 from pipeline.errors import BrokerFault, Fenced
-from pipeline.settings import kept_off, patient, right
+from pipeline.settings import kept_off, right
 
 ATTEMPTS: Final = 3
 """A worker that takes the partition in between is done with that within a second; three in a row is no accident."""
@@ -166,19 +165,7 @@ async def _mark(log: _Log, markers: Markers, token: bytes | None = None) -> None
 @contextlib.asynccontextmanager
 async def _reader(config: Config, number: int) -> AsyncIterator[Any]:
     """A consumer without a group; one that is stopped without ever having had a partition raises CancelledError."""
-    consumer = patient(
-        AIOKafkaConsumer(
-            **config.client,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_poll_records=ROWS_AT_ONCE,
-            max_partition_fetch_bytes=8 * MIB,
-            fetch_max_wait_ms=100,
-            request_timeout_ms=int(config.timing.request * 1_000),
-        )
-    )
+    consumer = reader(config)
     try:
         await consumer.start()
     except KafkaError as error:

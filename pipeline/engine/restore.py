@@ -100,6 +100,23 @@ class Reading:
         return 100 if whole <= 0 else max(0, min(100, (self.requests - self.start.requests) * 100 // whole))
 
 
+def reader(config: Config, group: str | None = None) -> Any:
+    """A consumer of the changelogs; a group that is named is never joined."""
+    return patient(
+        AIOKafkaConsumer(
+            **config.client,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_poll_records=ROWS_AT_ONCE,
+            max_partition_fetch_bytes=8 * MIB,
+            fetch_max_wait_ms=100,
+            request_timeout_ms=int(config.timing.request * 1_000),
+        )
+    )
+
+
 class Restore:
     """One restore of one partition; its parts belong to the task afterwards."""
 
@@ -145,7 +162,7 @@ class Restore:
         """
         started = time.monotonic()
         failpoint("restore.before_init")
-        consumer = self._consumer()
+        consumer = reader(self._config, self._config.group)  # named only to ask for its offset
         try:
             await consumer.start()
             consumer.assign([self._requests, self._markers, self.source])
@@ -181,22 +198,6 @@ class Restore:
             closing=len(self.partition.closing),
             position=self.partition.position,
             seconds=round(time.monotonic() - started, 3),
-        )
-
-    def _consumer(self) -> Any:
-        """A reader of the changelogs; the group is named only to ask for its offset, it is never joined."""
-        return patient(
-            AIOKafkaConsumer(
-                **self._config.client,
-                group_id=self._config.group,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                max_poll_records=ROWS_AT_ONCE,
-                max_partition_fetch_bytes=8 * MIB,
-                fetch_max_wait_ms=100,
-                request_timeout_ms=int(self._config.timing.request * 1_000),
-            )
         )
 
     async def _ends(self, consumer: Any) -> Ends:

@@ -29,7 +29,7 @@ HERE, ELSEWHERE = TopicPartition("llm.chunks", 0), TopicPartition("other", 0)
 KEYS = [b"a", b"b", b"c"]
 CONTENT = batch([record(number, key, b"{}") for number, key in enumerate(KEYS)], 3, "zstd")
 
-OWN_READERS = {"engine/restore.py", "engine/erasure.py", "engine/watermark.py"}
+OWN_READERS = {"engine/restore.py", "engine/watermark.py"}
 """They read changelogs, or nothing."""
 PEERS = "ops/bench/"
 
